@@ -1,0 +1,296 @@
+"""ClientOrg: one client organization of an agency (FEATURES Z1-Z5, Z10, Z12)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import ConfigDict, Field
+
+from clientorg.api.base import (
+    DNS_LABEL_PATTERN,
+    LIST_SET,
+    ApiModel,
+    Count,
+    Email,
+    Json,
+    Language,
+    LicenseName,
+    Line64,
+    Line128,
+    Line256,
+    LocalRef,
+    Timestamp,
+    cel,
+    in_words,
+    list_map,
+)
+from clientorg.api.conditions import Condition
+from clientorg.api.meta import MAX_CLIENT_NAME_LENGTH
+
+SUGGESTED_INDUSTRIES: Final = (
+    "Agency",
+    "Education",
+    "Finance",
+    "Gaming",
+    "Government",
+    "Healthcare",
+    "Hospitality",
+    "Manufacturing",
+    "Media",
+    "Non-profit",
+    "Professional services",
+    "Real estate",
+    "Retail",
+    "Technology",
+    "Telecommunications",
+    "Travel",
+)
+
+
+_PHONE_PATTERN: Final = r"^\+?[0-9 ()./-]+$"
+_PHONE_RULE: Final[Json] = in_words(
+    _PHONE_PATTERN, "must be a telephone number of digits, spaces and ()./-, for example +81 3 1234 5678"
+)
+_COUNTRY_PATTERN: Final = r"^[A-Z]{2}$"
+_COUNTRY_RULE: Final[Json] = in_words(_COUNTRY_PATTERN, "must be an ISO 3166-1 alpha-2 code, for example JP")
+_TAG_PATTERN: Final = r"^[^\x00-\x20\x7f,]+$"
+_TAG_RULE: Final[Json] = in_words(_TAG_PATTERN, "a tag has no spaces and no commas; use '-' instead")
+
+
+class OrgState(StrEnum):
+    """Derived by the operator from the facts; never read back to decide anything."""
+
+    PROVISIONING = "Provisioning"
+    ACTIVE = "Active"
+    DELETING = "Deleting"
+
+
+class AdminRole(StrEnum):
+    """What an admin may do in the workspace."""
+
+    FULL = "Full"
+    READ_ONLY = "ReadOnly"
+
+
+class SubjectKind(StrEnum):
+    """Kind of an RBAC subject."""
+
+    USER = "User"
+    GROUP = "Group"
+
+
+class Contact(ApiModel):
+    """The primary contact of the client."""
+
+    first_name: Line64 = Field(description="First name of the primary contact.")
+    last_name: Line64 = Field(description="Last name of the primary contact.")
+    email: Email = Field(description="Email address of the primary contact, for example yuki@acme.example.")
+    language: Language = Field(
+        default="en",
+        description="Language the contact is written to, as a BCP 47 tag (en, ja, cs, hi). Absent means en.",
+    )
+    phone: (
+        Annotated[str, Field(min_length=3, max_length=32, pattern=_PHONE_PATTERN, json_schema_extra=_PHONE_RULE)] | None
+    ) = Field(default=None, description="Telephone number, best with the country code: +81 3 1234 5678.")
+
+
+class Address(ApiModel):
+    """Postal address; every part is optional."""
+
+    street: Line256 | None = Field(default=None, description="Street and number.")
+    city: Line128 | None = Field(default=None, description="City.")
+    region: Line128 | None = Field(default=None, description="State, prefecture or region.")
+    postal_code: Annotated[Line64, Field(max_length=16)] | None = Field(default=None, description="Postal code.")
+    country: Annotated[str, Field(max_length=64, pattern=_COUNTRY_PATTERN, json_schema_extra=_COUNTRY_RULE)] | None = (
+        Field(default=None, description="Country as ISO 3166-1 alpha-2 code, for example JP.")
+    )
+
+
+class LicenseRequest(ApiModel):
+    """How many licenses of one name the client is to have."""
+
+    name: LicenseName = Field(description="Name of the license, one that the pool's spec.licenses lists.")
+    quantity: Count = Field(
+        description="How many the client is to have. More than it has now are drawn from the pool when the pool "
+        "has them, first come first served; fewer are returned at once, but never below what is used."
+    )
+
+
+class Admin(ApiModel):
+    """A user or group of the client with access to its workspace."""
+
+    name: Line256 = Field(
+        description="Name of the RBAC subject as the API server knows it, for example a user's email or a group."
+    )
+    kind: SubjectKind = Field(default=SubjectKind.USER, description="User or Group. Absent means User.")
+    role: AdminRole = Field(
+        default=AdminRole.READ_ONLY,
+        description="Full may change what is in the workspace, ReadOnly may look. Absent means ReadOnly.",
+    )
+    email: Email | None = Field(default=None, description="Email address of the admin, where the name is not one.")
+
+
+class ClientOrgSpec(ApiModel):
+    """What the agency wants the client to be."""
+
+    display_name: Line128 = Field(description="Name of the client as people write it, for example Acme K.K.")
+    contact: Contact = Field(description="The primary contact. First name, last name and email are required.")
+    organization: Line128 | None = Field(
+        default=None, description="Registered name of the company, where it differs from displayName."
+    )
+    industry: Line64 | None = Field(
+        default=None,
+        description="Industry, free text. Suggested: " + ", ".join(SUGGESTED_INDUSTRIES) + ".",
+    )
+    address: Address | None = Field(default=None, description="Postal address.")
+    pool_ref: LocalRef = Field(
+        description="The QuotaPool, in the same namespace, that the client's licenses come from. Immutable."
+    )
+    plan_ref: LocalRef = Field(description="The OrgPlan, in the same namespace, whose terms the client is on.")
+    licenses: Annotated[
+        list[LicenseRequest], Field(min_length=1, max_length=16, json_schema_extra=list_map("name"))
+    ] = Field(description="Licenses the client is to have; at least one, each name once.")
+    tags: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=63, pattern=_TAG_PATTERN, json_schema_extra=_TAG_RULE)]],
+        Field(max_length=32, json_schema_extra=LIST_SET),
+    ] = Field(default=[], description="Free tags for filtering, without spaces and commas. Absent means none.")
+    admins: Annotated[list[Admin], Field(max_length=32, json_schema_extra=list_map("name"))] = Field(
+        default=[], description="Users and groups of the client who may enter its workspace. Absent means none."
+    )
+
+
+class LicenseStatus(ApiModel):
+    """What the client holds of one license."""
+
+    name: LicenseName = Field(description="Name of the license.")
+    granted: Count = Field(description="How many the pool has granted. Only the operator changes it.")
+    used: Count | None = Field(default=None, description="How many are used, as last reported. Absent: not reported.")
+    remaining: int | None = Field(
+        default=None,
+        description="Granted minus used; below zero when more is used than granted.",
+        json_schema_extra={"format": "int64"},
+    )
+
+
+class WorkspaceStatus(ApiModel):
+    """Where the client works."""
+
+    namespace: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None, description="Namespace of the client's workspace."
+    )
+    url: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="Address of the workspace in the product, from the plan's urlTemplate."
+    )
+
+
+class PendingStatus(ApiModel):
+    """The client's place in the pool's queue."""
+
+    since: Timestamp = Field(description="Since when the request waits; earlier ones are served first.")
+    position: int = Field(
+        description="Place in the queue, 1 is next. Exact up to 10, beyond that rounded up (20, 50, 100, 200 …), "
+        "so that a long queue does not rewrite every waiting client at each step.",
+        json_schema_extra={"format": "int64"},
+    )
+
+
+class ClientOrgStatus(ApiModel):
+    """What the operator has seen and done. Only the operator writes here."""
+
+    observed_generation: int | None = Field(
+        default=None,
+        description="The metadata.generation that this status answers; -1 before the first pass.",
+        json_schema_extra={"format": "int64"},
+    )
+    state: OrgState | None = Field(default=None, description="State of the client: Provisioning, Active or Deleting.")
+    org_id: Annotated[str, Field(max_length=32)] | None = Field(
+        default=None,
+        alias="orgID",
+        description="The client's unique Org ID. Never reused.",
+    )
+    workspace: WorkspaceStatus | None = Field(default=None, description="Where the client works.")
+    licenses: Annotated[list[LicenseStatus], Field(max_length=32, json_schema_extra=list_map("name"))] | None = Field(
+        default=None, description="What the client holds, for each license."
+    )
+    license_summary: Annotated[str, Field(max_length=2048)] | None = Field(
+        default=None, description="Used and granted licenses in one line, for kubectl get."
+    )
+    last_grant: int | None = Field(
+        default=None,
+        description="Serial number of the last grant of the pool that these licenses include; each is taken over once.",
+        json_schema_extra={"format": "int64"},
+    )
+    pending: PendingStatus | None = Field(
+        default=None, description="Set while the client waits for licenses that the pool does not have."
+    )
+    last_handled_reconcile_at: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None, description="The value of clientorg.dev/reconcile-requested-at that was answered last."
+    )
+    conditions: Annotated[list[Condition], Field(max_length=32, json_schema_extra=list_map("type"))] | None = Field(
+        default=None, description="Ready, Reconciling and Stalled (kstatus), and what they are made of."
+    )
+
+
+# CEL on a license `s` of the status: its use is no longer covered by the spec (lowered below it, or left out) …
+_TOO_LOW = "has(s.used) && s.used > 0 && !self.spec.licenses.exists(l, l.name == s.name && l.quantity >= s.used)"
+# … and this very change lowers it, so that a client already over its quantity can still be edited.
+_LOWERED = (
+    "oldSelf.spec.licenses.exists(o, o.name == s.name && "
+    "!self.spec.licenses.exists(l, l.name == s.name && l.quantity >= o.quantity))"
+)
+# format() and not `+` with join(): a sum of strings counts as of any length, and the rule as too costly.
+_IN_USE = f"self.status.licenses.filter(s, {_TOO_LOW} && {_LOWERED}).map(s, '%s %d'.format([s.name, s.used]))"
+
+_USED_RULE: Json = {
+    **cel(
+        f"!has(self.status) || !has(self.status.licenses) || !self.status.licenses.exists(s, {_TOO_LOW} && {_LOWERED})",
+        "the quantity is below what the client uses; ask for at least status.licenses[].used, or reduce the use first",
+        message_expression="'the quantity is below what the client uses: %s; ask for at least that many, or reduce "
+        f"the use first'.format([{_IN_USE}])",
+    ),
+    "fieldPath": ".spec.licenses",
+}
+
+
+class ClientOrg(ApiModel):
+    """One client organization of an agency: contact, licenses from a pool, an isolated workspace."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                # metadata has no schema of its own in a CRD, so that .metadata is the nearest path there is.
+                {
+                    **cel(
+                        f"self.metadata.name.size() <= {MAX_CLIENT_NAME_LENGTH}",
+                        f"metadata.name: at most {MAX_CLIENT_NAME_LENGTH} characters, because the workspace's "
+                        "namespace is <name>-<orgID> and may have 63; choose a shorter name (displayName can be long)",
+                    ),
+                    "fieldPath": ".metadata",
+                },
+                {
+                    **cel(
+                        f"self.metadata.name.matches('{DNS_LABEL_PATTERN}')",
+                        "metadata.name: lower-case letters, digits and '-' only, because it is part of a namespace's "
+                        "name; use displayName for anything else",
+                    ),
+                    "fieldPath": ".metadata",
+                },
+                {
+                    **cel(
+                        "self.spec.poolRef.name == oldSelf.spec.poolRef.name",
+                        "immutable, because licenses are accounted for in their pool; create the client anew in the "
+                        "other pool, or move licenses between the pools' specs",
+                    ),
+                    "fieldPath": ".spec.poolRef.name",
+                },
+                _USED_RULE,
+            ]
+        }
+    )
+
+    spec: ClientOrgSpec = Field(description="What the agency wants the client to be.")
+    status: ClientOrgStatus = Field(
+        default=ClientOrgStatus(observed_generation=-1),
+        description="What the operator has seen and done. Only the operator writes here.",
+    )

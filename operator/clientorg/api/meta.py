@@ -1,0 +1,40 @@
+"""Names that other people's YAML, Git repositories and dashboards depend on. They never change."""
+
+from __future__ import annotations
+
+from typing import Final
+
+GROUP: Final = "clientorg.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+CATEGORY: Final = "clientorg"
+"""`kubectl get clientorg` lists every kind. Not `all`: `kubectl delete all --all` must not reach clients."""
+
+FIELD_MANAGER: Final = "clientorg-operator"
+FINALIZER: Final = f"{GROUP}/workspace"
+POOL_FINALIZER: Final = f"{GROUP}/in-use"
+
+LABEL_ORG_ID: Final = f"{GROUP}/org-id"
+LABEL_AGENCY: Final = f"{GROUP}/agency"
+LABEL_COMPONENT: Final = "app.kubernetes.io/component"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+
+ANNOTATION_CONFIRM_DELETION: Final = f"{GROUP}/confirm-deletion"
+"""On an object about to be deleted; its value is the object's own name (FEATURES Z10)."""
+ANNOTATION_OWNER: Final = f"{GROUP}/owner"
+"""On a workspace namespace: `<agency namespace>/<client name>`, for people."""
+ANNOTATION_OWNER_UID: Final = f"{GROUP}/owner-uid"
+"""On a workspace namespace: UID of its ClientOrg. A namespace with another UID is never adopted (Z3)."""
+ANNOTATION_RECONCILE: Final = f"{GROUP}/reconcile-requested-at"
+"""Any new value asks for a full pass, also of what seems unchanged (as Flux's `reconcile.fluxcd.io`)."""
+ANNOTATION_BLUEPRINT_DIGEST: Final = f"{GROUP}/blueprint-digest"
+"""On an object from a plan's blueprint: digest of what was applied."""
+ANNOTATION_TRANSFER: Final = f"{GROUP}/transfer-from"
+"""On the receiver of a move of licenses: `<source>/<license>/<source's new quantity>/<own new quantity>`."""
+
+MAX_QUANTITY: Final = 2**53
+"""Largest integer that every JSON reader keeps exactly."""
+MAX_NAMESPACE_LENGTH: Final = 63
+ORG_ID_LENGTH: Final = 10
+MAX_CLIENT_NAME_LENGTH: Final = MAX_NAMESPACE_LENGTH - ORG_ID_LENGTH - 1
+"""The workspace's namespace is `<name>-<orgID>`."""

@@ -1,0 +1,1 @@
+"""The API server: credentials, requests, watches, server-side apply, Events and the Lease."""

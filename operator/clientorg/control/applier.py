@@ -1,0 +1,232 @@
+"""Brings one workspace to what is wanted, writing only what differs (DESIGN sections 2.11 and 3)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clientorg.api.conditions import Reason
+from clientorg.api.meta import ANNOTATION_BLUEPRINT_DIGEST, ANNOTATION_OWNER_UID, FIELD_MANAGER
+from clientorg.cluster.resources import (
+    BLUEPRINT_RESOURCES,
+    NAMESPACES,
+    WORKSPACE_RESOURCES,
+    Resource,
+    resource_of,
+)
+from clientorg.cluster.rest import Api, Json
+from clientorg.control.children import ChildKey, Children
+from clientorg.domain.drift import content_of, has_foreign_fields, includes, matches
+from clientorg.domain.workspace import CORE_CHILDREN, NAMESPACE_KEY, Child, Org
+from clientorg.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ClientOrgError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class WorkspaceError(ClientOrgError):
+    """A workspace that could not be brought to what is wanted.
+
+    Attributes:
+        reason: for the condition WorkspaceReady; whether it stalls follows from it.
+        message: what is wrong and what to do.
+        retry_after_seconds: what the server asked to wait.
+    """
+
+    reason: Reason
+    message: str
+    retry_after_seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Applier:
+    """Applies and deletes the objects of workspaces."""
+
+    def __init__(self, api: Api, children: Children) -> None:
+        self._api = api
+        self._children = children
+
+    async def ensure(self, org: Org, wanted: Sequence[Child], *, forced: bool = False) -> int:
+        """Bring the workspace to `wanted`, whose first item is the namespace. Returns how many objects were written.
+
+        `forced` looks at every object itself, also those that seem in order.
+
+        Raises:
+            WorkspaceError: something could not be applied; everything else was.
+        """
+        namespace, *rest = wanted
+        written = int(await self._ensure_namespace(org, namespace))
+        todo = [
+            self._ensure_child(org, child)
+            for child in rest
+            if forced or not self._children.is_in_order(org.namespace, child.key, child.digest)
+        ]
+        keep = {child.key for child in rest}
+        stale = (self._children.keys(org.namespace) & CORE_CHILDREN) | self._children.blueprint_keys(org.namespace)
+        todo += [self._delete_child(org, key) for key in stale - keep]
+        if not todo:
+            return written
+        outcomes = await asyncio.gather(*todo, return_exceptions=True)
+        problems = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        for problem in problems:
+            if not isinstance(problem, WorkspaceError):
+                raise problem
+        if problems:
+            raise min(problems, key=lambda p: p.retry_after_seconds if isinstance(p, WorkspaceError) else 0.0)
+        return written + sum(bool(outcome) for outcome in outcomes)
+
+    async def _ensure_namespace(self, org: Org, wanted: Child) -> bool:
+        """The namespace exists and is ours. POST, not apply: apply would adopt a stranger's namespace."""
+        seen = self._children.namespace(org.namespace)
+        if seen is not None:
+            self._check_owner(org, seen.owner_uid, seen.deleting)
+            return not self._children.is_in_order(org.namespace, NAMESPACE_KEY, wanted.digest) and (
+                await self._ensure_child(org, wanted)
+            )
+        try:
+            answer = await self._api.create(NAMESPACES, None, wanted.manifest(org))
+        except AlreadyExistsError:
+            answer = await self._get(NAMESPACES, org, wanted)
+            metadata = answer["metadata"]
+            owner = (metadata.get("annotations") or {}).get(ANNOTATION_OWNER_UID)
+            self._check_owner(org, owner, "deletionTimestamp" in metadata)
+            self._children.record(org.namespace, answer)
+            return await self._ensure_child(org, wanted)
+        except ApiError as error:
+            raise _problem(wanted, error) from error
+        self._children.accept(wanted.digest, self._children.record(org.namespace, answer))
+        return True
+
+    def _check_owner(self, org: Org, owner_uid: str | None, deleting: bool) -> None:
+        if owner_uid != org.uid:
+            raise WorkspaceError(
+                Reason.NAMESPACE_CONFLICT,
+                f"namespace {org.namespace} exists and is not this client's (its annotation {ANNOTATION_OWNER_UID} is "
+                f"{owner_uid or 'not set'}); it is left alone. Delete or rename that namespace, then annotate the "
+                "client with clientorg.dev/reconcile-requested-at=<now>",
+            )
+        if deleting:
+            raise WorkspaceError(
+                Reason.APPLY_FAILED,
+                f"namespace {org.namespace} is being deleted; the workspace is built anew when it is gone",
+            )
+
+    async def _ensure_child(self, org: Org, wanted: Child) -> bool:
+        """One object is as wanted. Returns whether it was written."""
+        resource = resource_of({"apiVersion": wanted.api_version, "kind": wanted.kind})
+        namespace = org.namespace
+        try:
+            if self._children.digest(namespace, wanted.key) is not None:
+                found = await self._get(resource, org, wanted)
+                value = self._children.record(namespace, found)
+                if _is_as_wanted(wanted, found):
+                    self._children.accept(wanted.digest, value)
+                    return False
+            answer = await self._apply(resource, org, wanted)
+            if (
+                not _is_as_wanted(wanted, answer)
+                and not wanted.is_blueprint
+                and has_foreign_fields(answer, FIELD_MANAGER)
+            ):
+                # Apply leaves alone what others added; in our own objects that would leave a hole open.
+                manifest = wanted.manifest(org)
+                manifest["metadata"]["resourceVersion"] = answer["metadata"]["resourceVersion"]
+                answer = await self._api.replace(resource, namespace, manifest)
+            self._children.accept(wanted.digest, self._children.record(namespace, answer))
+        except ApiError as error:
+            raise _problem(wanted, error) from error
+        return True
+
+    async def _apply(self, resource: Resource, org: Org, wanted: Child) -> Json:
+        manifest = wanted.manifest(org)
+        try:
+            return await self._api.apply(resource, org.namespace, manifest)
+        except InvalidError:
+            if wanted.kind != "RoleBinding":
+                raise
+        await self._api.delete(resource, org.namespace, wanted.name)  # a roleRef cannot be changed, only made anew
+        return await self._api.apply(resource, org.namespace, manifest)
+
+    async def _get(self, resource: Resource, org: Org, wanted: Child) -> Json:
+        return await self._api.get(resource, org.namespace if resource.namespaced else None, wanted.name)
+
+    async def _delete_child(self, org: Org, key: ChildKey) -> bool:
+        """Remove an object that is ours by name and not wanted any more."""
+        kind, name = key
+        try:
+            await self._api.delete(_RESOURCES[kind], org.namespace, name, propagation="Background")
+        except NotFoundError:
+            pass
+        except ApiError as error:
+            raise WorkspaceError(*_explain(f"{kind} {name}", error)) from error
+        self._children.forget(org.namespace, key)
+        return True
+
+    async def delete_namespace(self, org: Org) -> bool:
+        """Delete the workspace with everything in it. Returns whether it is gone, which is asked of the server.
+
+        A namespace of that name that is not this client's is left alone and counts as gone.
+        """
+        try:
+            found = await self._api.get(NAMESPACES, None, org.namespace)
+        except NotFoundError:
+            self._children.forget(org.namespace, NAMESPACE_KEY)
+            return True
+        metadata = found["metadata"]
+        if (metadata.get("annotations") or {}).get(ANNOTATION_OWNER_UID) != org.uid:
+            logger.warning("namespace %s is not this client's; it is left alone", org.namespace)
+            return True
+        if "deletionTimestamp" not in metadata:
+            try:
+                await self._api.delete(NAMESPACES, None, org.namespace, uid=metadata["uid"])
+            except NotFoundError:
+                return True
+            except ConflictError:
+                return False  # another of that name since; look again
+        return False
+
+
+_RESOURCES = {resource.kind: resource for resource in (*WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES)}
+
+
+def _is_as_wanted(wanted: Child, found: Json) -> bool:
+    if wanted.is_blueprint:
+        annotations = found["metadata"].get("annotations") or {}
+        digest = (wanted.annotations or {}).get(ANNOTATION_BLUEPRINT_DIGEST)
+        return annotations.get(ANNOTATION_BLUEPRINT_DIGEST) == digest and includes(wanted.content, found)
+    return matches(wanted.content, content_of(wanted.kind, found))
+
+
+def _problem(wanted: Child, error: ApiError) -> WorkspaceError:
+    reason, message, seconds = _explain(f"{wanted.kind} {wanted.name}", error)
+    if wanted.is_blueprint and reason is Reason.WORKSPACE_REFUSED:
+        reason = Reason.BLUEPRINT_INVALID
+        message += "; correct spec.workspace.blueprint of the plan"
+    return WorkspaceError(reason, message, seconds)
+
+
+def _explain(what: str, error: ApiError) -> tuple[Reason, str, float]:
+    seconds = error.retry_after_seconds or 0.0
+    if isinstance(error, ForbiddenError):
+        if "cannot " in error.message and "in API group" in error.message:
+            return (
+                Reason.FORBIDDEN,
+                f"{what}: {error.message}; give the operator's ServiceAccount the ClusterRole clientorg-operator back",
+                seconds,
+            )
+        return Reason.FORBIDDEN, f"{what}: {error.message}", seconds
+    if isinstance(error, InvalidError):
+        return Reason.WORKSPACE_REFUSED, f"{what}: {error.message}; correct the plan", seconds
+    return Reason.APPLY_FAILED, f"{what}: {error.message}", seconds

@@ -1,0 +1,57 @@
+"""Settings of the operator: each is a flag of `python -m handlers` and an environment variable CLIENTORG_…."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from clientorg.cluster.lease import LeaseTimes
+
+_Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """How the operator runs. Durations are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="CLIENTORG_", frozen=True, extra="ignore")
+
+    kubeconfig: str | None = Field(
+        default=None,
+        description="Path of a kubeconfig. Absent: KUBECONFIG, ~/.kube/config or the pod's ServiceAccount.",
+    )
+    context: str | None = Field(default=None, description="Context of the kubeconfig. Absent: its current one.")
+    identity: str = Field(
+        default_factory=lambda: f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}",
+        description="Name of this process in the Lease and in the pools' books; has to differ from process to process.",
+    )
+    concurrency: int = Field(default=16, ge=1, le=256, description="Objects worked on at the same time.")
+    api_concurrency: int = Field(default=32, ge=1, le=512, description="Requests to the API server at the same time.")
+    leader_election: bool = Field(default=True, description="Take part in the election; off only for a single replica.")
+    lease_namespace: str = Field(default="clientorg-system", description="Namespace of the Lease.")
+    lease_name: str = Field(default="clientorg-operator", description="Name of the Lease.")
+    lease_seconds: _Seconds = Field(default=15.0, description="How long a Lease counts that is not renewed.")
+    renew_deadline_seconds: _Seconds = Field(default=10.0, description="How long a leader tries to renew.")
+    lease_retry_seconds: _Seconds = Field(default=2.0, description="Time between tries to take or renew the Lease.")
+    pool_interval_seconds: float = Field(
+        default=0.1, ge=0, description="Shortest time between writes of a pool's books; what comes within is folded."
+    )
+    plan_interval_seconds: float = Field(
+        default=2.0, ge=0, description="Shortest time between writes of a plan's status."
+    )
+    audit_seconds: _Seconds = Field(default=300.0, description="Time between full lists that find missed deletions.")
+    drain_seconds: _Seconds = Field(default=20.0, description="How long SIGTERM waits for what is under way.")
+    health_address: str = Field(
+        default="127.0.0.1:8080", description="Address of /healthz and /readyz; empty: none; port 0: a free one."
+    )
+    metrics_address: str = Field(default="127.0.0.1:8081", description="Address of /metrics; empty: none.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least severe level.")
+    log_format: Literal["json", "plain"] = Field(default="json", description="JSON lines, or plain text for people.")
+
+    @property
+    def lease_times(self) -> LeaseTimes:
+        """The times of the election."""
+        return LeaseTimes(self.lease_seconds, self.renew_deadline_seconds, self.lease_retry_seconds)

@@ -1,0 +1,321 @@
+"""What the operator knows of its kinds: the newest version of each object, and the indexes the rules ask for.
+
+Fed by Kopf's events and by the answers to our own writes, whichever is newer. Ten thousand clients have to fit into
+little memory, so that of a client only what decides is kept as Python objects, and its spec and status as JSON.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from clientorg.api.meta import (
+    ANNOTATION_RECONCILE,
+    ANNOTATION_TRANSFER,
+    FINALIZER,
+    LABEL_ORG_ID,
+)
+from clientorg.api.orgplan import OrgPlanSpec
+from clientorg.domain.allocation import Grant, Holder, Transfer, raises
+from clientorg.domain.identity import org_id, workspace_namespace
+from clientorg.domain.workspace import PlanTemplate
+
+Json = dict[str, Any]
+Name = tuple[str, str]
+"""Namespace and name."""
+
+
+def name_of(manifest: Json) -> Name:
+    """Namespace and name of an object."""
+    metadata = manifest["metadata"]
+    return metadata["namespace"], metadata["name"]
+
+
+def version_of(manifest: Json) -> int:
+    """The resourceVersion as a number; comparable within and across kinds since Kubernetes 1.35 (KEP-5504)."""
+    return int(manifest["metadata"]["resourceVersion"])
+
+
+@dataclass(slots=True)
+class Client:
+    """One ClientOrg."""
+
+    name: Name
+    uid: str
+    version: int
+    generation: int
+    created: str
+    deleting: bool
+    finalizers: tuple[str, ...]
+    org_label: str | None
+    transfer: Transfer | None
+    reconcile_requested: str | None
+    pool: str
+    plan: str
+    wanted: dict[str, int]
+    held: dict[str, int]
+    used: dict[str, int]
+    last_grant: int
+    spec_json: bytes
+    status_json: bytes
+
+    @classmethod
+    def of(cls, manifest: Json) -> Client:
+        """Read an object of the API server."""
+        metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
+        annotations = metadata.get("annotations") or {}
+        licenses = status.get("licenses") or []
+        return cls(
+            name=(metadata["namespace"], metadata["name"]),
+            uid=metadata["uid"],
+            version=int(metadata["resourceVersion"]),
+            generation=metadata["generation"],
+            created=metadata["creationTimestamp"],
+            deleting="deletionTimestamp" in metadata,
+            finalizers=tuple(metadata.get("finalizers") or ()),
+            org_label=(metadata.get("labels") or {}).get(LABEL_ORG_ID),
+            transfer=Transfer.parse(annotations.get(ANNOTATION_TRANSFER)),
+            reconcile_requested=annotations.get(ANNOTATION_RECONCILE),
+            pool=spec["poolRef"]["name"],
+            plan=spec["planRef"]["name"],
+            wanted={item["name"]: item["quantity"] for item in spec["licenses"]},
+            held={item["name"]: item["granted"] for item in licenses},
+            used={item["name"]: item["used"] for item in licenses if "used" in item},
+            last_grant=status.get("lastGrant", 0),
+            spec_json=orjson.dumps(spec),
+            status_json=orjson.dumps(status),
+        )
+
+    @property
+    def has_finalizer(self) -> bool:
+        """Whether the object is held until its workspace is gone."""
+        return FINALIZER in self.finalizers
+
+    @property
+    def spec(self) -> Json:
+        """The spec, decoded."""
+        return orjson.loads(self.spec_json)  # type: ignore[no-any-return]
+
+    @property
+    def status(self) -> Json:
+        """The status, decoded."""
+        return orjson.loads(self.status_json)  # type: ignore[no-any-return]
+
+    @property
+    def org_id(self) -> str:
+        """The Org ID. Derived from the UID; the label is for people and selectors, and anybody may have set it."""
+        return org_id(self.uid)
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the client's workspace."""
+        return workspace_namespace(self.name[1], self.org_id)
+
+    @property
+    def holder(self) -> Holder:
+        """What the pool's books need to know."""
+        return Holder(self.held, self.last_grant)
+
+    @property
+    def raises(self) -> dict[str, int]:
+        """License to the quantity wanted beyond what is held."""
+        return {} if self.deleting else raises(self.held, self.wanted)
+
+
+@dataclass(slots=True)
+class Pool:
+    """One QuotaPool."""
+
+    name: Name
+    uid: str
+    version: int
+    generation: int
+    deleting: bool
+    finalizers: tuple[str, ...]
+    capacity: dict[str, int]
+    strict: bool
+    grants: dict[str, tuple[Grant, ...]]
+    """Grants in flight by client UID."""
+    status: Json
+
+    @classmethod
+    def of(cls, manifest: Json) -> Pool:
+        """Read an object of the API server."""
+        metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
+        grants: dict[str, list[Grant]] = defaultdict(list)
+        for item in status.get("inFlight") or ():
+            grant = Grant(item["orgUID"], item["orgName"], item["grant"], item["license"], item["from"], item["to"])
+            grants[grant.uid].append(grant)
+        return cls(
+            name=(metadata["namespace"], metadata["name"]),
+            uid=metadata["uid"],
+            version=int(metadata["resourceVersion"]),
+            generation=metadata["generation"],
+            deleting="deletionTimestamp" in metadata,
+            finalizers=tuple(metadata.get("finalizers") or ()),
+            capacity={item["name"]: item["quantity"] for item in spec["licenses"]},
+            strict=spec.get("queueing") == "StrictFIFO",
+            grants={uid: tuple(items) for uid, items in grants.items()},
+            status=status,
+        )
+
+    @property
+    def last_grant(self) -> int:
+        """Highest serial given out."""
+        return int(self.status.get("lastGrant", 0))
+
+    @property
+    def writer(self) -> str | None:
+        """Who wrote the books last."""
+        return self.status.get("writer")
+
+
+@dataclass(slots=True)
+class Plan:
+    """One OrgPlan, compiled."""
+
+    name: Name
+    uid: str
+    version: int
+    generation: int
+    deleting: bool
+    template: PlanTemplate
+    status: Json
+
+    @classmethod
+    def of(cls, manifest: Json, before: Plan | None = None) -> Plan:
+        """Read an object of the API server; the compiled template is kept while the spec's generation is."""
+        metadata = manifest["metadata"]
+        uid, generation = metadata["uid"], metadata["generation"]
+        if before is not None and (before.uid, before.generation) == (uid, generation):
+            template = before.template
+        else:
+            template = PlanTemplate(OrgPlanSpec.model_validate(manifest.get("spec") or {}))
+        return cls(
+            name=(metadata["namespace"], metadata["name"]),
+            uid=uid,
+            version=int(metadata["resourceVersion"]),
+            generation=generation,
+            deleting="deletionTimestamp" in metadata,
+            template=template,
+            status=manifest.get("status") or {},
+        )
+
+
+@dataclass(slots=True)
+class PoolMembers:
+    """The clients of one pool, summed up as they come and go."""
+
+    clients: dict[str, Client] = field(default_factory=dict)
+    held: Counter[str] = field(default_factory=Counter)
+    unsatisfied: dict[str, Client] = field(default_factory=dict)
+
+    def put(self, client: Client) -> None:
+        """A client of the pool in its newest version."""
+        self.drop(client.uid)
+        self.clients[client.uid] = client
+        self.held.update(client.held)
+        if client.raises:
+            self.unsatisfied[client.uid] = client
+
+    def drop(self, uid: str) -> None:
+        """A client that left the pool, or is about to be put anew."""
+        before = self.clients.pop(uid, None)
+        if before is not None:
+            self.held.subtract(before.held)
+            self.unsatisfied.pop(uid, None)
+
+
+class Store:
+    """The newest version of every object, with indexes."""
+
+    def __init__(self) -> None:
+        self.clients: dict[Name, Client] = {}
+        self.pools: dict[Name, Pool] = {}
+        self.plans: dict[Name, Plan] = {}
+        self.by_namespace: dict[str, Name] = {}
+        self._members: dict[Name, PoolMembers] = {}
+        self._by_plan: dict[Name, set[Name]] = defaultdict(set)
+
+    def put_client(self, manifest: Json) -> Client | None:
+        """Take in a client, unless a newer version is known. Returns what is new, or None."""
+        known = self.clients.get(name_of(manifest))
+        if known is not None and known.version >= version_of(manifest):
+            return None
+        client = Client.of(manifest)
+        if known is not None:
+            if known.uid == client.uid and client.spec_json == known.spec_json:
+                client.spec_json = known.spec_json  # the same bytes once
+            self._forget(known)
+        self.clients[client.name] = client
+        self.by_namespace[client.namespace] = client.name
+        self._by_plan[client.name[0], client.plan].add(client.name)
+        self.members((client.name[0], client.pool)).put(client)
+        return client
+
+    def drop_client(self, name: Name, uid: str) -> Client | None:
+        """A client is gone; a newer one of the same name stays. Returns what was dropped."""
+        known = self.clients.get(name)
+        if known is None or known.uid != uid:
+            return None
+        del self.clients[name]
+        self._forget(known)
+        return known
+
+    def _forget(self, client: Client) -> None:
+        self.by_namespace.pop(client.namespace, None)
+        namespace = client.name[0]
+        plan = (namespace, client.plan)
+        self._by_plan[plan].discard(client.name)
+        if not self._by_plan[plan]:
+            del self._by_plan[plan]
+        self.members((namespace, client.pool)).drop(client.uid)
+
+    def members(self, pool: Name) -> PoolMembers:
+        """The clients of a pool, whether the pool exists or not."""
+        members = self._members.get(pool)
+        if members is None:
+            members = self._members[pool] = PoolMembers()
+        return members
+
+    def clients_of_plan(self, plan: Name) -> Iterator[Name]:
+        """Names of the clients on a plan."""
+        return iter(tuple(self._by_plan.get(plan, ())))
+
+    def count_of_plan(self, plan: Name) -> int:
+        """How many clients are on a plan."""
+        return len(self._by_plan.get(plan, ()))
+
+    def put_pool(self, manifest: Json) -> Pool | None:
+        """Take in a pool, unless a newer version is known."""
+        known = self.pools.get(name_of(manifest))
+        if known is not None and known.version >= version_of(manifest):
+            return None
+        pool = self.pools[name_of(manifest)] = Pool.of(manifest)
+        return pool
+
+    def drop_pool(self, name: Name, uid: str) -> None:
+        """A pool is gone; a newer one of the same name stays."""
+        if name in self.pools and self.pools[name].uid == uid:
+            del self.pools[name]
+
+    def put_plan(self, manifest: Json) -> Plan | None:
+        """Take in a plan, unless a newer version is known.
+
+        Raises:
+            pydantic.ValidationError: the spec is none that the CRD admits.
+        """
+        known = self.plans.get(name_of(manifest))
+        if known is not None and known.version >= version_of(manifest):
+            return None
+        plan = self.plans[name_of(manifest)] = Plan.of(manifest, known)
+        return plan
+
+    def drop_plan(self, name: Name, uid: str) -> None:
+        """A plan is gone; a newer one of the same name stays."""
+        if name in self.plans and self.plans[name].uid == uid:
+            del self.plans[name]

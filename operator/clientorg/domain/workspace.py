@@ -1,0 +1,290 @@
+"""What a client's workspace is made of, rendered from its plan (FEATURES Z3; DESIGN section 3).
+
+A plan is compiled once into the parts that all its clients share; rendering for a client adds what is its own.
+Contents are written as the API server returns them, defaults included (see `drift`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from clientorg.api.meta import (
+    ANNOTATION_BLUEPRINT_DIGEST,
+    ANNOTATION_OWNER,
+    ANNOTATION_OWNER_UID,
+    FIELD_MANAGER,
+    LABEL_COMPONENT,
+    LABEL_MANAGED_BY,
+    LABEL_ORG_ID,
+)
+from clientorg.api.orgplan import Limits, Network, OrgPlanSpec, Subject
+from clientorg.domain.drift import POD_SECURITY, content_of, digest, stable_digest
+from clientorg.domain.quantity import canonical
+from clientorg.domain.substitution import substitute
+
+Json = dict[str, Any]
+
+CLIENT_ADMIN_ROLE: Final = "clientorg-client-admin"
+CLIENT_VIEWER_ROLE: Final = "clientorg-client-viewer"
+PORTAL_SCHEMA_VERSION: Final = 1
+NAMESPACE_KEY: Final = ("Namespace", "")
+BLUEPRINT_COMPONENT: Final = "blueprint"
+WORKSPACE_COMPONENT: Final = "workspace"
+
+_PRIVATE_IPV4: Final = ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
+_PRIVATE_IPV6: Final = ["fc00::/7", "fe80::/10"]
+
+
+@dataclass(frozen=True, slots=True)
+class Org:
+    """What rendering needs to know of a client."""
+
+    name: str
+    agency: str
+    uid: str
+    org_id: str
+    namespace: str
+    display_name: str
+    language: str
+    admins: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def url_variables(self) -> dict[str, str]:
+        """Values for `$(…)` within an address."""
+        return {name: quote(value, safe="") for name, value in self.variables.items()}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Values for `$(…)`."""
+        return {
+            "name": self.name,
+            "orgID": self.org_id,
+            "namespace": self.namespace,
+            "displayName": self.display_name,
+            "agency": self.agency,
+            "language": self.language,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One object of a workspace.
+
+    Attributes:
+        content: everything outside metadata; for the namespace its labels and annotations.
+        digest: of the content, comparable with the digest of what the server returns.
+        is_blueprint: compared by inclusion, since its controllers and the client may add to it.
+    """
+
+    api_version: str
+    kind: str
+    name: str
+    content: Json
+    digest: int
+    is_blueprint: bool = False
+    labels: Json | None = None
+    annotations: Json | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Identity within the workspace."""
+        return NAMESPACE_KEY if self.kind == "Namespace" else (self.kind, self.name)
+
+    def manifest(self, org: Org) -> Json:
+        """The object to apply."""
+        if self.kind == "Namespace":
+            return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, **self.content}}
+        component = BLUEPRINT_COMPONENT if self.is_blueprint else WORKSPACE_COMPONENT
+        metadata: Json = {
+            "name": self.name,
+            "namespace": org.namespace,
+            "labels": {
+                **(self.labels or {}),
+                LABEL_MANAGED_BY: FIELD_MANAGER,
+                LABEL_COMPONENT: component,
+                LABEL_ORG_ID: org.org_id,
+            },
+        }
+        if self.annotations:
+            metadata["annotations"] = self.annotations
+        return {"apiVersion": self.api_version, "kind": self.kind, "metadata": metadata, **self.content}
+
+
+def _child(api_version: str, kind: str, name: str, content: Json) -> Child:
+    return Child(api_version, kind, name, content, digest(content))
+
+
+class PlanTemplate:
+    """A plan, compiled for rendering."""
+
+    def __init__(self, spec: OrgPlanSpec) -> None:
+        self.spec = spec
+        workspace = spec.workspace
+        quota = {name: canonical(value) for name, value in workspace.resource_quota.items()}
+        self._shared = [
+            _child("v1", "ResourceQuota", "clientorg-quota", {"spec": {"hard": quota}}),
+            _child("v1", "LimitRange", "clientorg-limits", {"spec": {"limits": [_limits(workspace.limits)]}}),
+            _child("v1", "ServiceAccount", "default", {"automountServiceAccountToken": False}),
+            *_network_policies(workspace.network),
+            *_bindings("clientorg-agency", CLIENT_ADMIN_ROLE, [_subject(s) for s in workspace.access.agency]),
+            *_bindings("clientorg-support", CLIENT_VIEWER_ROLE, [_subject(s) for s in workspace.access.support]),
+        ]
+
+    def render(self, org: Org) -> list[Child]:
+        """Every object of the client's workspace, the namespace first."""
+        full = [_rbac_subject(admin["kind"], admin["name"]) for admin in org.admins if admin["role"] == "Full"]
+        readers = [_rbac_subject(admin["kind"], admin["name"]) for admin in org.admins if admin["role"] != "Full"]
+        return [
+            self._namespace(org),
+            *self._shared,
+            *_bindings("clientorg-client-admins", CLIENT_ADMIN_ROLE, full),
+            *_bindings("clientorg-client-viewers", CLIENT_VIEWER_ROLE, readers),
+            self._portal(org),
+            *self._blueprint(org),
+        ]
+
+    def url(self, org: Org) -> str | None:
+        """Address of the client's workspace in the product."""
+        template = self.spec.workspace.url_template
+        return str(substitute(template, org.url_variables)) if template else None
+
+    @cached_property
+    def _pod_security(self) -> dict[str, str]:
+        level = self.spec.workspace.pod_security
+        return {
+            f"{POD_SECURITY}enforce": str(level.enforce),
+            f"{POD_SECURITY}audit": str(level.warn),
+            f"{POD_SECURITY}warn": str(level.warn),
+        }
+
+    def _namespace(self, org: Org) -> Child:
+        metadata = {
+            "labels": {LABEL_MANAGED_BY: FIELD_MANAGER, LABEL_ORG_ID: org.org_id, **self._pod_security},
+            "annotations": {ANNOTATION_OWNER: f"{org.agency}/{org.name}", ANNOTATION_OWNER_UID: org.uid},
+        }
+        content = content_of("Namespace", {"metadata": metadata})
+        return _child("v1", "Namespace", org.namespace, content)
+
+    def _portal(self, org: Org) -> Child:
+        portal = self.spec.workspace.portal
+        document = {
+            "schemaVersion": PORTAL_SCHEMA_VERSION,
+            "orgID": org.org_id,
+            "displayName": org.display_name,
+            "language": org.language,
+            "menus": [{"name": menu.name, "visible": menu.visible} for menu in portal.menus],
+            "links": [
+                {"name": link.name, "title": link.title or link.name, "url": substitute(link.url, org.url_variables)}
+                for link in portal.links
+            ],
+        }
+        text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+        return _child("v1", "ConfigMap", "portal", {"data": {"portal.json": text}})
+
+    def _blueprint(self, org: Org) -> list[Child]:
+        children = []
+        for source in self.spec.workspace.blueprint:
+            manifest = substitute(source, org.variables)
+            metadata = manifest.get("metadata") or {}
+            content = content_of("", manifest)
+            annotations = metadata.get("annotations") or {}
+            identity = [content, metadata.get("labels"), annotations]
+            children.append(
+                Child(
+                    manifest["apiVersion"],
+                    manifest["kind"],
+                    metadata["name"],
+                    content,
+                    digest(identity),
+                    is_blueprint=True,
+                    labels=metadata.get("labels"),
+                    annotations={**annotations, ANNOTATION_BLUEPRINT_DIGEST: stable_digest(identity)},
+                )
+            )
+        return children
+
+
+def _limits(limits: Limits) -> Json:
+    """One LimitRange item with the defaults that the API server would add (core/v1 SetDefaults_LimitRangeItem)."""
+    most = {name: canonical(value) for name, value in limits.max.items()}
+    default = {**most, **{name: canonical(value) for name, value in limits.default.items()}}
+    request = {**default, **{name: canonical(value) for name, value in limits.default_request.items()}}
+    item: Json = {"type": "Container"}
+    for field, value in (("max", most), ("default", default), ("defaultRequest", request)):
+        if value:
+            item[field] = value
+    return item
+
+
+def _network_policies(network: Network) -> list[Child]:
+    everything: Json = {"podSelector": {}}
+    dns_peer: Json = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": network.dns.namespace}}}
+    if network.dns.pod_labels:
+        dns_peer["podSelector"] = {"matchLabels": dict(network.dns.pod_labels)}
+    dns_ports = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
+    specs: dict[str, Json] = {
+        "clientorg-default-deny": {"policyTypes": ["Ingress", "Egress"]},
+        "clientorg-allow-dns": {"policyTypes": ["Egress"], "egress": [{"to": [dns_peer], "ports": dns_ports}]},
+    }
+    if network.allow_internal:
+        specs["clientorg-allow-internal"] = {
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": [everything]}],
+            "egress": [{"to": [everything]}],
+        }
+    if network.allow_ingress_from:
+        peers = [
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+            for namespace in network.allow_ingress_from
+        ]
+        specs["clientorg-allow-ingress"] = {"policyTypes": ["Ingress"], "ingress": [{"from": peers}]}
+    if network.allow_internet:
+        blocks = [
+            {"ipBlock": {"cidr": "0.0.0.0/0", "except": _PRIVATE_IPV4}},
+            {"ipBlock": {"cidr": "::/0", "except": _PRIVATE_IPV6}},
+        ]
+        specs["clientorg-allow-internet"] = {"policyTypes": ["Egress"], "egress": [{"to": blocks}]}
+    return [
+        _child("networking.k8s.io/v1", "NetworkPolicy", name, {"spec": {**everything, **spec}})
+        for name, spec in specs.items()
+    ]
+
+
+CORE_CHILDREN: Final = frozenset(
+    {
+        ("ResourceQuota", "clientorg-quota"),
+        ("LimitRange", "clientorg-limits"),
+        ("NetworkPolicy", "clientorg-default-deny"),
+        ("NetworkPolicy", "clientorg-allow-dns"),
+        ("NetworkPolicy", "clientorg-allow-internal"),
+        ("NetworkPolicy", "clientorg-allow-ingress"),
+        ("NetworkPolicy", "clientorg-allow-internet"),
+        ("RoleBinding", "clientorg-agency"),
+        ("RoleBinding", "clientorg-support"),
+        ("RoleBinding", "clientorg-client-admins"),
+        ("RoleBinding", "clientorg-client-viewers"),
+    }
+)
+"""Every object that some plan or spec may ask for: what is there and not wanted any more is deleted by name."""
+
+
+def _subject(subject: Subject) -> Json:
+    return _rbac_subject(str(subject.kind), subject.name)
+
+
+def _rbac_subject(kind: str, name: str) -> Json:
+    return {"kind": kind, "apiGroup": "rbac.authorization.k8s.io", "name": name}
+
+
+def _bindings(name: str, role: str, subjects: list[Json]) -> list[Child]:
+    if not subjects:
+        return []
+    role_ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+    content = {"subjects": subjects, "roleRef": role_ref}
+    return [_child("rbac.authorization.k8s.io/v1", "RoleBinding", name, content)]

@@ -1,0 +1,1 @@
+"""Kopf's side of the operator: thin handlers that feed `clientorg.control`."""

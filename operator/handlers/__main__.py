@@ -1,0 +1,107 @@
+"""`python -m handlers run`: the operator as a process. Flags and CLIENTORG_… variables are the same settings.
+
+`kopf run handlers/lifecycle.py handlers/objects.py -A` does the same, with Kopf's own flags and the variables only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from typing import Any
+
+import kopf
+import uvloop
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict
+
+from clientorg import __version__
+from clientorg.control import logs
+from clientorg.control.settings import Settings
+from handlers import lifecycle, objects  # noqa: F401 - for what they register
+
+
+class SharedMemo(kopf.Memo):
+    """Kopf copies its memo for each object; there is one runtime for all of them."""
+
+    def __copy__(self) -> SharedMemo:
+        return self
+
+
+class Run(Settings):
+    """Run the operator until SIGTERM. Every flag can be given as an environment variable CLIENTORG_<FLAG>."""
+
+    model_config = SettingsConfigDict(env_prefix="CLIENTORG_", frozen=True, extra="ignore", cli_kebab_case=True)
+
+    def cli_cmd(self) -> None:
+        """Called by pydantic-settings."""
+        sys.exit(run(self))
+
+
+class Version(BaseSettings):
+    """Print the version."""
+
+    def cli_cmd(self) -> None:
+        """Called by pydantic-settings."""
+        print(__version__)
+
+
+class Main(BaseSettings):
+    """The operator of clientorg.dev.
+
+    Examples: python -m handlers run --log-format=plain; CLIENTORG_LEADER_ELECTION=false python -m handlers run
+    """
+
+    model_config = SettingsConfigDict(cli_kebab_case=True, cli_hide_none_type=True, cli_avoid_json=True)
+
+    run: CliSubCommand[Run]
+    version: CliSubCommand[Version]
+
+    def cli_cmd(self) -> None:
+        """Called by pydantic-settings."""
+        CliApp.run_subcommand(self)
+
+
+def run(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT. Returns the exit status: 0 after a clean end, 1 when a part of it failed."""
+    logs.configure(settings.log_level, settings.log_format)
+    failures: list[BaseException] = []
+
+    def fail(error: BaseException) -> None:
+        failures.append(error)
+        if len(failures) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    memo = SharedMemo(settings=settings, on_failure=fail)
+    # Ten thousand clients are a large, long-lived heap: look through it seldom.
+    gc.set_threshold(50_000, 20, 50)
+    try:
+        uvloop.run(_operate(memo))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        pass
+    except Exception as error:
+        print(f"clientorg-operator: {error}", file=sys.stderr)
+        return 1
+    return 1 if failures else 0
+
+
+async def _operate(memo: Any) -> None:
+    registry = kopf.get_default_registry()
+    await kopf.operator(registry=registry, clusterwide=True, standalone=True, memo=memo)
+
+
+def main() -> None:
+    """Entry point."""
+    try:
+        CliApp.run(Main, cli_args=sys.argv[1:] or ["--help"])
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "-".join(str(part) for part in problem["loc"][1:]) or str(problem["loc"][0])
+            print(f"clientorg-operator: --{name.replace('_', '-')}: {problem['msg']}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

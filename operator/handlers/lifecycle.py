@@ -1,0 +1,107 @@
+"""Start and end of the operator, and what Kopf's own defaults are changed to (DESIGN section 8)."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import kopf
+from pydantic import ValidationError
+
+from clientorg.cluster.credentials import Credentials, Source
+from clientorg.control.runtime import connect
+from clientorg.control.settings import Settings
+from clientorg.errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
+
+
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Kopf's last-handled essence serves its change handlers only; computing it costs half of an event's time."""
+
+    def build(self, **_: Any) -> Any:
+        """Nothing to compare."""
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        """Nothing remembered."""
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Nothing stored."""
+
+
+class EndlessBackoffs:
+    """Seconds between the tries of one request: growing, capped, without end. An outage is waited out."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((0.5, 1.0, 2.0, 4.0, 8.0), itertools.repeat(15.0))
+
+
+def _tune(settings: kopf.OperatorSettings) -> None:
+    settings.posting.enabled = False  # Events are ours: events.k8s.io/v1, once a transition
+    settings.scanning.disabled = True  # no watching of CRDs and namespaces for kinds to come
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.networking.error_backoffs = EndlessBackoffs()
+    settings.networking.request_timeout = 60
+    settings.networking.connect_timeout = 10
+    settings.watching.chunk_size = 500
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.watching.connect_timeout = 10
+    settings.queueing.idle_timeout = 0.2  # a worker is a task; ten thousand idle ones are memory
+    settings.queueing.exit_timeout = 5.0
+    settings.process.ultimate_exiting_timeout = 60.0
+
+
+@kopf.on.startup(errors=kopf.ErrorsMode.PERMANENT)
+async def start(settings: kopf.OperatorSettings, memo: Any, **_: Any) -> None:
+    """Connect, listen for probes, begin to fill the caches."""
+    _tune(settings)
+    try:
+        ours: Settings = memo.get("settings") or Settings()
+        runtime = await connect(ours)
+        runtime.on_failure = memo.get("on_failure") or _terminate
+        await runtime.start()
+    except (ConfigurationError, ValidationError) as error:
+        raise kopf.PermanentError(str(error)) from error
+    memo.runtime = runtime
+    logger.info("started", extra={"identity": ours.identity, "addresses": runtime.health.addresses})
+
+
+@kopf.on.cleanup()
+async def stop(memo: Any, **_: Any) -> None:
+    """SIGTERM: finish what is under way, then go."""
+    runtime = memo.get("runtime")
+    if runtime is not None:
+        await runtime.stop()
+
+
+@kopf.on.login()
+async def login(memo: Any, **_: Any) -> kopf.ConnectionInfo:
+    """The same credentials as ours."""
+    ours: Settings = memo.get("settings") or Settings()
+    found = await Credentials.load(Source(ours.kubeconfig, ours.context))
+    scheme, _space, token = (found.authorization() or "").partition(" ")
+    certificate, key = found.client_certificate
+    return kopf.ConnectionInfo(
+        server=found.server,
+        ca_path=found.ca_file,
+        insecure=found.is_insecure,
+        scheme=scheme or None,
+        token=token or None,
+        certificate_path=certificate,
+        private_key_path=key,
+        proxy_url=found.proxy,
+        default_namespace=found.default_namespace,
+    )
+
+
+def _terminate(error: BaseException) -> None:
+    """A part of the operator ended that must not: end it all; whoever supervises us starts us anew."""
+    logger.critical("ending the process: %s", error)
+    os.kill(os.getpid(), signal.SIGTERM)
