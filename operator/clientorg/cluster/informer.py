@@ -98,7 +98,8 @@ class Informer(Generic[T]):
         self._version_of = version_of
         self._selector = label_selector
         self.synced = asyncio.Event()
-        self.healthy = True
+        self.healthy = False
+        """Whether the last watch was accepted and has not failed since."""
         self._items = msgspec.json.Decoder(item_type)
         self._lists = msgspec.json.Decoder(_List)
         self._probes = msgspec.json.Decoder(_Probe)
@@ -114,9 +115,8 @@ class Informer(Generic[T]):
                 if not version:
                     version = await self._list()
                     self.synced.set()
-                self.healthy = True
-                delay = _RETRY_FIRST_SECONDS
                 version = await self._watch(version)
+                delay = _RETRY_FIRST_SECONDS
             except GoneError:
                 version = ""
             except (ClientOrgError, msgspec.MsgspecError) as error:  # the latter: a line cut short
@@ -126,6 +126,9 @@ class Informer(Generic[T]):
                 delay = min(delay * 2, _RETRY_MOST_SECONDS)
                 if not isinstance(error, UnreachableError):
                     version = ""
+
+    def _opened(self) -> None:
+        self.healthy = True
 
     async def _list(self) -> str:
         params = {"limit": str(LIST_CHUNK), "labelSelector": self._selector}
@@ -146,7 +149,7 @@ class Informer(Generic[T]):
             "labelSelector": self._selector,
             "resourceVersion": version,
         }
-        async for line in self._api.stream(self.resource.path(), params):
+        async for line in self._api.stream(self.resource.path(), params, on_open=self._opened):
             event = self._probes.decode(line)
             if event.type == "BOOKMARK":
                 version = self._bookmarks.decode(event.object).metadata.resourceVersion

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clientorg.api.conditions import Reason
+from clientorg.api.conditions import STALLING_REASONS, Reason
 from clientorg.api.meta import ANNOTATION_BLUEPRINT_DIGEST, ANNOTATION_OWNER_UID, FIELD_MANAGER
 from clientorg.cluster.resources import (
     BLUEPRINT_RESOURCES,
@@ -80,11 +80,8 @@ class Applier:
             return written
         outcomes = await asyncio.gather(*todo, return_exceptions=True)
         problems = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-        for problem in problems:
-            if not isinstance(problem, WorkspaceError):
-                raise problem
         if problems:
-            raise min(problems, key=lambda p: p.retry_after_seconds if isinstance(p, WorkspaceError) else 0.0)
+            raise _worst(problems)
         return written + sum(bool(outcome) for outcome in outcomes)
 
     async def _ensure_namespace(self, org: Org, wanted: Child) -> bool:
@@ -199,6 +196,17 @@ class Applier:
 
 
 _RESOURCES = {resource.kind: resource for resource in (*WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES)}
+
+
+def _worst(problems: Sequence[BaseException]) -> BaseException:
+    """What to report of several: what nobody foresaw, else what somebody has to mend, else what passes by itself."""
+
+    def rank(problem: BaseException) -> int:
+        if not isinstance(problem, WorkspaceError):
+            return 0
+        return 1 if problem.reason in STALLING_REASONS else 2
+
+    return min(problems, key=rank)
 
 
 def _is_as_wanted(wanted: Child, found: Json) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Protocol
 
+from clientorg.api.clientorg import OrgState
 from clientorg.api.conditions import STALLING_REASONS, ConditionType, Reason
 from clientorg.api.meta import FINALIZER, LABEL_ORG_ID, MAX_CLIENT_NAME_LENGTH
 from clientorg.cluster.events import Happening, Regarding
@@ -66,6 +68,7 @@ class ClientReconciler:
         events: Records,
         clock: Clock,
         pool_changed: Callable[[Name], None],
+        became_ready: Callable[[float], None],
     ) -> None:
         self._api = api
         self._store = store
@@ -75,6 +78,7 @@ class ClientReconciler:
         self._events = events
         self._clock = clock
         self._pool_changed = pool_changed
+        self._became_ready = became_ready
 
     async def reconcile(self, name: Name) -> Result:
         """One pass. Raises ApiError and UnreachableError, which pass."""
@@ -192,6 +196,8 @@ class ClientReconciler:
         new = find(status["conditions"], ConditionType.READY)
         if new is None or (old is not None and (old["status"], old["reason"]) == (new["status"], new["reason"])):
             return
+        if new["status"] == "True" and before.get("state") != OrgState.ACTIVE:
+            self._became_ready((self._clock.now() - datetime.fromisoformat(client.created)).total_seconds())
         is_warning = new["status"] != "True" and new["reason"] not in (Reason.PROVISIONING, Reason.DELETING)
         self._events.record(
             Happening(

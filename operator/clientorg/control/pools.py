@@ -15,7 +15,7 @@ from clientorg.control.store import Client, Name, Pool, PoolMembers, Store, vers
 from clientorg.domain.allocation import Books, Grant, Outcome, Request, Waiting, allocate, shown_position, unsettled
 from clientorg.domain.merge_patch import merge_patch
 from clientorg.domain.pool_status import PoolFacts, pool_status
-from clientorg.errors import ConflictError, NotFoundError
+from clientorg.errors import ApiError, ConflictError, NotFoundError
 
 logger = logging.getLogger(__name__)
 
@@ -159,15 +159,17 @@ class PoolReconciler:
             }
             self._store.put_pool(await self._api.patch(QUOTA_POOLS, namespace, name, patch))
         if namespace not in self._labelled:
-            found = await self._api.get(NAMESPACES, None, namespace)
-            if (found["metadata"].get("labels") or {}).get(LABEL_AGENCY) != "true":
-                manifest = {
-                    "apiVersion": "v1",
-                    "kind": "Namespace",
-                    "metadata": {"name": namespace, "labels": {LABEL_AGENCY: "true"}},
-                }
-                await self._api.apply(NAMESPACES, None, manifest)
+            try:
+                await self._label_agency(namespace)
+            except ApiError as error:  # a guard less; no reason to hand out nothing
+                logger.warning("namespace %s is not marked as an agency: %s", namespace, error)
             self._labelled.add(namespace)
+
+    async def _label_agency(self, namespace: str) -> None:
+        found = await self._api.get(NAMESPACES, None, namespace)
+        if (found["metadata"].get("labels") or {}).get(LABEL_AGENCY) != "true":
+            metadata = {"name": namespace, "labels": {LABEL_AGENCY: "true"}}
+            await self._api.apply(NAMESPACES, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
     async def _release(self, pool: Pool) -> None:
         """A deleted pool that no client uses may go."""

@@ -2,8 +2,9 @@
 
 The semantics are those of client-go's workqueue, which the field knows: a key added while it is being worked on is
 worked on once more afterwards; a key that fails waits longer each time; a key added while it waits for a later time
-runs now. Lanes keep a change made by a person ahead of bulk work (start-up, a plan that touches everybody), and the
-pools, which everybody waits for, ahead of both.
+runs now. Within a lane the groups (agencies) take turns, so that one that creates a thousand clients does not hold up
+another that creates one. Lanes keep a change made by a person ahead of bulk work (start-up, a plan that touches
+everybody), and the pools, which everybody waits for, ahead of both.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ class Backoff:
 class WorkQueue(Generic[K]):
     """The queue. Not thread-safe: it lives in one event loop."""
 
-    def __init__(self, backoff: Backoff | None = None) -> None:
+    def __init__(self, backoff: Backoff | None = None, group_of: Callable[[K], Hashable] = lambda key: None) -> None:
         self._backoff = backoff or Backoff()
-        self._ready: tuple[deque[K], ...] = tuple(deque() for _ in Lane)
+        self._group_of = group_of
+        self._ready: tuple[dict[Hashable, deque[K]], ...] = tuple({} for _ in Lane)
         self._waiting: dict[K, Lane] = {}  # in one of the ready lanes
         self._running: set[K] = set()
         self._again: dict[K, Lane] = {}  # added while running
@@ -74,7 +76,7 @@ class WorkQueue(Generic[K]):
             return
         if before is None or lane < before:  # a bulk entry left behind is skipped when it comes up
             self._waiting[key] = lane
-            self._ready[lane].append(key)
+            self._ready[lane].setdefault(self._group_of(key), deque()).append(key)
         self._idle.clear()
         self._wakeup.set()
 
@@ -109,13 +111,8 @@ class WorkQueue(Generic[K]):
         while True:
             self._promote()
             for lane in Lane:
-                ready = self._ready[lane]
-                while ready:
-                    key = ready.popleft()
-                    if self._waiting.get(key) is not lane:
-                        continue
-                    del self._waiting[key]
-                    self._running.add(key)
+                key = self._next(lane)
+                if key is not None:
                     return key
             self._wakeup.clear()
             timeout = max(0.0, self._heap[0][0] - self._now()) if self._heap else None
@@ -123,6 +120,21 @@ class WorkQueue(Generic[K]):
                 await asyncio.wait_for(self._wakeup.wait(), timeout)
             except TimeoutError:
                 continue
+
+    def _next(self, lane: Lane) -> K | None:
+        """Take a key from the lane, the groups in turn."""
+        groups = self._ready[lane]
+        while groups:
+            group = next(iter(groups))
+            keys = groups.pop(group)
+            key = keys.popleft()
+            if keys:
+                groups[group] = keys  # to the end: the next group is next
+            if self._waiting.get(key) is lane:  # else it moved to a lane ahead meanwhile
+                del self._waiting[key]
+                self._running.add(key)
+                return key
+        return None
 
     def done(self, key: K) -> None:
         """The work on the key has ended, well or not."""

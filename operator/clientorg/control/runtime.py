@@ -78,19 +78,28 @@ class Runtime:
         self._api = api
         self._clock = clock or SystemClock()
         self._store = Store()
-        self._queue: WorkQueue[Key] = WorkQueue()
+        self._queue: WorkQueue[Key] = WorkQueue(group_of=lambda key: key[1][0])
         self._children = Children(self._workspace_changed)
         self._allocations = Allocations()
         self._events = Recorder(api, settings.identity)
         self._clients = ClientReconciler(
-            api, self._store, self._children, self._allocations, self._events, self._clock, self._pool_changed
+            api,
+            self._store,
+            self._children,
+            self._allocations,
+            self._events,
+            self._clock,
+            self._pool_changed,
+            self.metrics.time_to_ready_seconds.observe,
         )
         self._pools = PoolReconciler(
             api, self._store, self._allocations, self._clock, settings.identity, self._client_changed
         )
         self._plans = PlanReconciler(api, self._store, self._clock)
+        # A connection of its own: renewing must not wait behind the work, or the work would cost the lease.
+        self._lease_api = Api(api.credentials, concurrency=1, timeout_seconds=5.0, component=FIELD_MANAGER)
         self._elector = Elector(
-            api, settings.lease_namespace, settings.lease_name, settings.identity, settings.lease_times
+            self._lease_api, settings.lease_namespace, settings.lease_name, settings.identity, settings.lease_times
         )
         self._gate = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -98,7 +107,6 @@ class Runtime:
         self._ids = itertools.count(1)
         self._pool_ran: dict[Name, float] = {}
         self._primed = asyncio.Event()
-        self._reachable = True
         self._stopping = False
         self.on_failure: Callable[[BaseException], None] = lambda _: None
         kinds = dict.fromkeys((*WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES))
@@ -145,6 +153,7 @@ class Runtime:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._elector.release()
         await self.health.stop()
+        await self._lease_api.close()
         await self._api.close()
 
     def _spawn(self, work: Awaitable[None], name: str) -> None:
@@ -195,7 +204,6 @@ class Runtime:
                             self.observe(kind, "LISTED", item)
                 return
             except ClientOrgError as error:
-                self._reachable = not isinstance(error, UnreachableError)
                 logger.warning("cannot list, again in %.1f s: %s", delay, error)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 15.0)
@@ -331,7 +339,6 @@ class Runtime:
                 await self._refresh(key)
             except (ApiError, UnreachableError) as error:
                 outcome = "retry"
-                self._reachable = not isinstance(error, UnreachableError)
                 wait = getattr(error, "retry_after_seconds", None) or 0.0
                 delay = self._queue.retry(key, wait)
                 logger.warning("%s %s, again in %.1f s: %s", kind, "/".join(name), delay, error)
@@ -356,7 +363,6 @@ class Runtime:
         return DONE
 
     def _settle(self, key: Key, result: Result) -> str:
-        self._reachable = True
         if result.failed:
             self._queue.retry(key, result.retry_after_seconds or 0.0)
             return "retry"
@@ -412,8 +418,8 @@ class Runtime:
         if not self._primed.is_set():
             waiting = [informer.resource.plural for informer in self._informers if not informer.synced.is_set()]
             problems.append(f"caches are being filled: {', '.join(waiting) or 'clientorgs'}")
-        if not self._reachable:
-            problems.append("the API server does not answer")
+        elif broken := [informer.resource.plural for informer in self._informers if not informer.healthy]:
+            problems.append(f"no watch of {', '.join(broken)}: the API server is out of reach, or rights are missing")
         if self._stopping:
             problems.append("stopping")
         return problems

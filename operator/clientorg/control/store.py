@@ -46,6 +46,8 @@ class Client:
 
     name: Name
     uid: str
+    org_id: str
+    """Derived from the UID; the label is for people and selectors, and anybody may have set it."""
     version: int
     generation: int
     created: str
@@ -72,6 +74,7 @@ class Client:
         return cls(
             name=(metadata["namespace"], metadata["name"]),
             uid=metadata["uid"],
+            org_id=org_id(metadata["uid"]),
             version=int(metadata["resourceVersion"]),
             generation=metadata["generation"],
             created=metadata["creationTimestamp"],
@@ -104,11 +107,6 @@ class Client:
     def status(self) -> Json:
         """The status, decoded."""
         return orjson.loads(self.status_json)  # type: ignore[no-any-return]
-
-    @property
-    def org_id(self) -> str:
-        """The Org ID. Derived from the UID; the label is for people and selectors, and anybody may have set it."""
-        return org_id(self.uid)
 
     @property
     def namespace(self) -> str:

@@ -83,7 +83,6 @@ class Waiting:
     position: int
     missing: Holdings
     blocked_by: str | None = None
-    overtaken: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +126,7 @@ def allocate(
         is_held_back = strict and not held_back.isdisjoint(needs)
         is_full = is_full or (most_grants is not None and len(grants) + len(needs) > most_grants)
         if short or is_held_back or is_full or request.blocked_by:
-            waiting.append(
-                Waiting(
-                    request.uid, request.name, len(waiting) + 1, short, request.blocked_by, overtaken=not is_held_back
-                )
-            )
+            waiting.append(Waiting(request.uid, request.name, len(waiting) + 1, short, request.blocked_by))
             if not request.blocked_by:
                 held_back.update(needs)
             continue

@@ -1,0 +1,1 @@
+"""What tests, demo and benchmark share: installing the operator, running it as a process, building objects."""

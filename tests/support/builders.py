@@ -1,0 +1,65 @@
+"""Objects with sane defaults; a test names only what it is about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+API_VERSION = "clientorg.dev/v1alpha1"
+
+
+def namespace(name: str) -> Json:
+    """An agency's namespace."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def pool(agency: str, name: str = "pool", **licenses: int) -> Json:
+    """A QuotaPool; licenses as keywords, by default `visitors=1000`."""
+    items = [{"name": license, "quantity": quantity} for license, quantity in (licenses or {"visitors": 1000}).items()]
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "QuotaPool",
+        "metadata": {"name": name, "namespace": agency},
+        "spec": {"licenses": items},
+    }
+
+
+def plan(agency: str, name: str = "standard", **workspace: Any) -> Json:
+    """An OrgPlan; fields of spec.workspace as keywords."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "OrgPlan",
+        "metadata": {"name": name, "namespace": agency},
+        "spec": {"workspace": workspace} if workspace else {},
+    }
+
+
+def client(
+    agency: str,
+    name: str = "acme",
+    *,
+    pool: str = "pool",
+    plan: str = "standard",
+    licenses: dict[str, int] | None = None,
+    annotations: dict[str, str] | None = None,
+    **spec: Any,
+) -> Json:
+    """A ClientOrg; by default it asks for 10 visitors."""
+    metadata: Json = {"name": name, "namespace": agency}
+    if annotations:
+        metadata["annotations"] = annotations
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ClientOrg",
+        "metadata": metadata,
+        "spec": {
+            "displayName": name.title(),
+            "contact": {"firstName": "Yuki", "lastName": "Sato", "email": f"yuki@{name}.example"},
+            "poolRef": {"name": pool},
+            "planRef": {"name": plan},
+            "licenses": [
+                {"name": license, "quantity": quantity} for license, quantity in (licenses or {"visitors": 10}).items()
+            ],
+            **spec,
+        },
+    }
