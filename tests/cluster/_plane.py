@@ -1,0 +1,200 @@
+"""A control plane with crds/ and manifests/ installed, and kubectl as different people.
+
+Stands in for tests/cluster/conftest.py until that has the fixture; `CLIENTORG_TEST_KUBECONFIG` names a running cluster
+to use instead of starting one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.controlplane.waiting import wait_until
+
+Json = dict[str, Any]
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+OPERATOR: Final = "system:serviceaccount:clientorg-system:clientorg-operator"
+NAMESPACE_CONTROLLER: Final = "system:serviceaccount:kube-system:namespace-controller"
+GARBAGE_COLLECTOR: Final = "system:serviceaccount:kube-system:generic-garbage-collector"
+OWNER: Final = "owner@agency.example"
+"""Owner of an agency: everything on the agency's objects, nothing on the cluster."""
+CLUSTER_ADMIN: Final = ""
+"""Nobody is impersonated: the kubeconfig's own user, in system:masters."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def warnings(self) -> list[str]:
+        """The API server's warnings."""
+        return [line.removeprefix("Warning: ") for line in self.err.splitlines() if line.startswith("Warning: ")]
+
+    def json(self) -> Json:
+        """The object that `-o json` printed."""
+        document: Json = json.loads(self.out)
+        return document
+
+
+@dataclass(frozen=True)
+class Plane:
+    """kubectl on one API server, as one user."""
+
+    kubectl: str
+    kubeconfig: str
+    cache: Path
+    user: str = CLUSTER_ADMIN
+
+    def as_(self, user: str) -> Plane:
+        """The same as somebody else."""
+        return replace(self, user=user)
+
+    def run(self, *arguments: str, stdin: object = None) -> Answer:
+        """Run kubectl; `stdin` is an object for `-f -`."""
+        command = [self.kubectl, f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.cache}", *arguments]
+        if self.user:
+            command.insert(1, f"--as={self.user}")
+        text = None if stdin is None else json.dumps(stdin)
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def do(self, *arguments: str, stdin: object = None) -> Answer:
+        """Run kubectl; a failure fails the test with what it said."""
+        answer = self.run(*arguments, stdin=stdin)
+        assert answer.code == 0, f"kubectl {' '.join(arguments)}: {answer.err}"
+        return answer
+
+    def get(self, *what: str) -> Json | None:
+        """One object, or None when it is not there."""
+        answer = self.run("get", *what, "-o=json", "--ignore-not-found")
+        assert answer.code == 0, answer.err
+        return answer.json() if answer.out else None
+
+    def create(self, *manifests: Json, dry_run: bool = False) -> Answer:
+        """Create objects; the answer may be a refusal."""
+        # One by itself, because kubectl checks a List on its own, in other words than the server's.
+        what = manifests[0] if len(manifests) == 1 else {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
+        return self.run("create", "-f=-", *(["--dry-run=server"] if dry_run else []), stdin=what)
+
+    def patch_status(self, kind: str, name: str, namespace: str, status: Json) -> None:
+        """Write a status, which is the operator's to write."""
+        patch = json.dumps({"status": status})
+        self.do("patch", kind, name, f"-n={namespace}", "--subresource=status", "--type=merge", f"-p={patch}")
+
+
+def client_org(name: str = "acme", namespace: str = "default", **spec: Any) -> Json:
+    """A valid ClientOrg; a part of the spec given as None is left out."""
+    full: Json = {
+        "displayName": "Acme K.K.",
+        "contact": {"firstName": "Yuki", "lastName": "Sato", "email": "yuki@acme.example"},
+        "poolRef": {"name": "tokyo"},
+        "planRef": {"name": "standard"},
+        "licenses": [{"name": "visitors", "quantity": 500}],
+        **spec,
+    }
+    return _manifest("ClientOrg", name, namespace, {key: value for key, value in full.items() if value is not None})
+
+
+def quota_pool(name: str = "tokyo", namespace: str = "default", **licenses: int) -> Json:
+    """A QuotaPool with so many of each license."""
+    stock = [{"name": license_name, "quantity": quantity} for license_name, quantity in licenses.items()]
+    return _manifest("QuotaPool", name, namespace, {"licenses": stock})
+
+
+def org_plan(name: str = "standard", namespace: str = "default", **workspace: Any) -> Json:
+    """An OrgPlan."""
+    return _manifest("OrgPlan", name, namespace, {"workspace": workspace})
+
+
+def _manifest(kind: str, name: str, namespace: str, spec: Json) -> Json:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "clientorg.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    """A cluster with everything in manifests/ installed."""
+    cache = tmp_path_factory.mktemp("kubectl")
+    given = os.environ.get("CLIENTORG_TEST_KUBECONFIG")
+    if given:
+        plane = Plane(shutil.which("kubectl") or "kubectl", given, cache)
+        _install(plane)
+        yield plane
+        return
+    from tests.controlplane import ControlPlane
+
+    with ControlPlane() as cluster:
+        plane = Plane(str(cluster.kubectl), str(cluster.kubeconfig), cache)
+        _install(plane)
+        yield plane
+
+
+def _install(plane: Plane) -> None:
+    plane.do("apply", "-k", str(ROOT / "manifests"))
+    plane.do("wait", "crd", "--all", "--for=condition=Established", "--timeout=30s")
+    # The server takes new policies up with a delay. One that refuses a create is asked for with a dry run.
+    marked = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "probe", "labels": {"clientorg.dev/org-id": "probe"}},
+    }
+    wait_until(lambda: plane.create(marked, dry_run=True).code != 0, 30, "the policies to take effect")
+
+
+@pytest.fixture
+def agency(plane: Plane) -> Iterator[str]:
+    """Namespace of an agency of its own for each test, with its owner's rights."""
+    name = f"agency-{uuid.uuid4().hex[:8]}"
+    rbac = "rbac.authorization.k8s.io"
+    group = {"apiVersion": f"{rbac}/v1", "metadata": {"name": "owner", "namespace": name}}
+    rule = {
+        "apiGroups": ["clientorg.dev"],
+        "resources": ["clientorgs", "quotapools", "orgplans"],
+        "verbs": ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"],
+    }
+    subject = {"kind": "User", "name": OWNER, "apiGroup": rbac}
+    created = plane.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": {"clientorg.dev/agency": "true"}},
+        },
+        {**group, "kind": "Role", "rules": [rule]},
+        {**group, "kind": "RoleBinding", "subjects": [subject], "roleRef": role_ref("Role", "owner")},
+    )
+    assert created.code == 0, created.err
+    yield name
+    remove_namespace(plane, name, wait=False)
+
+
+def role_ref(kind: str, name: str) -> Json:
+    """What a binding binds."""
+    return {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
+
+
+def remove_namespace(plane: Plane, name: str, *, wait: bool = True) -> None:
+    """Confirm the deletion of a guarded namespace, and delete it with whatever finalizers hold its clients."""
+    plane.run("annotate", "namespace", name, f"clientorg.dev/confirm-deletion={name}", "--overwrite")
+    plane.run("delete", "namespace", name, "--wait=false")
+    if wait:
+        wait_until(lambda: plane.get("namespace", name) is None, 60, f"namespace {name} to be gone")
+
+
+def until(predicate: Callable[[], object], what: str, deadline_seconds: float = 30) -> None:
+    """Wait for something that the API server does in its own time."""
+    wait_until(lambda: bool(predicate()), deadline_seconds, what)
