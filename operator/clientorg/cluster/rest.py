@@ -165,6 +165,7 @@ class Api:
         *,
         uid: str | None = None,
         propagation: str | None = None,
+        grace_seconds: int | None = None,
         dry_run: bool = False,
     ) -> Json:
         """DELETE an object; with a UID, only that very one."""
@@ -173,6 +174,8 @@ class Api:
             body["preconditions"] = {"uid": uid}
         if propagation is not None:
             body["propagationPolicy"] = propagation
+        if grace_seconds is not None:
+            body["gracePeriodSeconds"] = grace_seconds
         return await self.request("DELETE", resource.path(namespace, name), _dry({}, dry_run), body)
 
     async def list_pages(

@@ -20,8 +20,9 @@ from clientorg.errors import ApiError, ConflictError, NotFoundError
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-MOST_IN_FLIGHT = 1000
-"""Grants in flight at once: bounds the size of the pool object and of a batch that a crash leaves behind."""
+MOST_IN_FLIGHT = 64
+"""Grants in flight at once: bounds the pool object, which the admission policies read at each write of a client (with
+a thousand in flight that alone cost 2 ms a client), and the batch that a crash leaves behind."""
 
 
 class PoolReconciler:

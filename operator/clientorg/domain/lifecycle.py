@@ -1,0 +1,168 @@
+"""The life of a client: paused, deactivated, reminded, purged, reactivated (FEATURES Z6-Z9; DESIGN rules 5-8). Pure.
+
+Nothing here remembers: what has to be remembered is the `Deactivation` record in status, which only ever moves an
+announced purge later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from clientorg.domain.calendar import add_days, add_months
+
+_DST_SLACK = timedelta(hours=3)
+"""Wall-clock arithmetic there and back may end an hour or two off where a day has 23 or 25 hours."""
+
+
+class WantedState(StrEnum):
+    """spec.state: what is wanted."""
+
+    ACTIVE = "Active"
+    PAUSED = "Paused"
+    DEACTIVATED = "Deactivated"
+
+
+class PauseReason(StrEnum):
+    """Why a client is paused; it is while there is any (DESIGN rule 6)."""
+
+    REQUESTED = "Requested"
+    QUOTA_EXHAUSTED = "QuotaExhausted"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The plan's terms for deactivation.
+
+    Attributes:
+        grace_months: calendar months from deactivation to purge.
+        reminder_days: so many days before the purge a reminder is due; at least one.
+        minimum_notice_days: from the delivery of the last reminder to the purge, at least.
+    """
+
+    grace_months: int
+    reminder_days: tuple[int, ...]
+    minimum_notice_days: int
+    time_zone: ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """A reminder that was delivered, or passed over because a later one was due already."""
+
+    days: int
+    time: datetime
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deactivation:
+    """What is remembered of a deactivation.
+
+    Attributes:
+        since: when it was first seen.
+        purge_after: the announced time; moves later, never earlier.
+        reminders: those done with, in the order they were.
+        purged: when everything was deleted; the client is a tombstone from then on.
+    """
+
+    since: datetime
+    purge_after: datetime
+    reminders: tuple[Reminder, ...] = ()
+    purged: datetime | None = None
+
+
+def deactivate(now: datetime, terms: Terms) -> Deactivation:
+    """A deactivation begins."""
+    return Deactivation(now, add_months(now, terms.grace_months, terms.time_zone))
+
+
+def announce(record: Deactivation, terms: Terms) -> Deactivation:
+    """The purge as the terms have it now, but not earlier than announced: a plan edit cannot shorten a grace period."""
+    purge_after = max(record.purge_after, add_months(record.since, terms.grace_months, terms.time_zone))
+    return replace(record, purge_after=purge_after)
+
+
+def reminder_time(record: Deactivation, days: int, terms: Terms) -> datetime:
+    """When the reminder so many days before the purge is due."""
+    return add_days(record.purge_after, -days, terms.time_zone)
+
+
+def done_reminders(record: Deactivation, terms: Terms) -> dict[int, Reminder]:
+    """The reminders that count for the purge as announced now, by days.
+
+    One that was sent before the date moved to later told another date, and is due again.
+    """
+    return {
+        reminder.days: reminder
+        for reminder in record.reminders
+        if reminder.time >= reminder_time(record, reminder.days, terms) - _DST_SLACK
+    }
+
+
+def due_reminders(record: Deactivation, terms: Terms, now: datetime) -> tuple[int | None, tuple[int, ...]]:
+    """The reminder to send now, and those to pass over because it is the later one.
+
+    After a long downtime several are due at once: the client gets one mail, not four.
+    """
+    done = done_reminders(record, terms)
+    due = sorted(days for days in set(terms.reminder_days) - done.keys() if reminder_time(record, days, terms) <= now)
+    if not due:
+        return None, ()
+    return due[0], tuple(due[1:])
+
+
+def remind(record: Deactivation, days: int, skipped: Iterable[int], delivered: datetime, terms: Terms) -> Deactivation:
+    """A reminder was delivered. One that came late moves the purge, so that the minimum notice holds."""
+    passed = [Reminder(other, delivered, skipped=True) for other in sorted(skipped, reverse=True)]
+    new = {reminder.days: reminder for reminder in (*record.reminders, *passed, Reminder(days, delivered))}
+    record = replace(record, reminders=tuple(new.values()))
+    if days == min(terms.reminder_days, default=days):
+        record = replace(record, purge_after=max(record.purge_after, _notice_ends(delivered, terms)))
+    return record
+
+
+def _notice_ends(delivered: datetime, terms: Terms) -> datetime:
+    return add_days(delivered, terms.minimum_notice_days, terms.time_zone)
+
+
+def may_purge(record: Deactivation, terms: Terms, now: datetime) -> bool:
+    """Whether everything may be deleted: after the grace period, the last reminder and the minimum notice."""
+    if record.purged is not None or now < record.purge_after:
+        return False
+    last = min(terms.reminder_days, default=None)
+    reminder = done_reminders(record, terms).get(last) if last is not None else None
+    return reminder is not None and not reminder.skipped and now >= _notice_ends(reminder.time, terms)
+
+
+def next_due(record: Deactivation, terms: Terms, now: datetime) -> datetime | None:
+    """When something happens next by itself; None after the purge."""
+    if record.purged is not None:
+        return None
+    done = done_reminders(record, terms)
+    times = [reminder_time(record, days, terms) for days in set(terms.reminder_days) - done.keys()]
+    times.append(max([record.purge_after, *(_notice_ends(item.time, terms) for item in done.values())]))
+    later = [time for time in times if time > now]
+    return min(later, default=None)
+
+
+def is_braked(purged_times: Collection[datetime], now: datetime, most_per_hour: int) -> bool:
+    """Whether so many clients of the agency were purged within the last hour that the next one has to wait.
+
+    A wrong clock or plan edit must not wipe an agency before somebody notices (DESIGN rule 7).
+    """
+    recent = [time for time in purged_times if now - timedelta(hours=1) < time <= now]
+    return len(recent) >= most_per_hour
+
+
+def pause_reasons(wanted: WantedState, exhausted: Sequence[str]) -> tuple[PauseReason, ...]:
+    """Why the client is paused; empty when it is not."""
+    reasons = []
+    if wanted is WantedState.PAUSED:
+        reasons.append(PauseReason.REQUESTED)
+    if exhausted:
+        reasons.append(PauseReason.QUOTA_EXHAUSTED)
+    return tuple(reasons)

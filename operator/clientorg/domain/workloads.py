@@ -1,0 +1,79 @@
+"""What a pause has to know of pods and their controllers. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+_SERVER_METADATA = (
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "generation",
+    "managedFields",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+)
+
+
+def is_terminating(item: Json) -> bool:
+    """Whether the object is being deleted."""
+    return "deletionTimestamp" in item["metadata"]
+
+
+def is_finished(item: Json) -> bool:
+    """Whether a pod or Job has ended by itself."""
+    status = item.get("status") or {}
+    if status.get("phase") in ("Succeeded", "Failed"):
+        return True
+    return any(
+        condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True"
+        for condition in status.get("conditions") or ()
+    )
+
+
+def is_bare(pod: Json) -> bool:
+    """Whether no controller would make the pod again."""
+    return not any(owner.get("controller") for owner in pod["metadata"].get("ownerReferences") or ())
+
+
+def snapshot_of(pod: Json) -> Json:
+    """A bare pod as it can be created again: without what the server and the scheduler added."""
+    metadata = {name: value for name, value in pod["metadata"].items() if name not in _SERVER_METADATA}
+    spec = {name: value for name, value in pod["spec"].items() if name != "nodeName"}
+    # The token's volume is added anew by the ServiceAccount admission plugin.
+    tokens = {volume["name"] for volume in spec.get("volumes") or () if volume["name"].startswith("kube-api-access-")}
+    if tokens:
+        spec["volumes"] = [volume for volume in spec["volumes"] if volume["name"] not in tokens]
+        for group in ("containers", "initContainers"):
+            for container in spec.get(group) or ():
+                mounts = [mount for mount in container.get("volumeMounts") or () if mount["name"] not in tokens]
+                container["volumeMounts"] = mounts
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def desired_pods(item: Json) -> int:
+    """How many pods a ReplicaSet, StatefulSet, DaemonSet or Job wants now."""
+    spec, status = item["spec"], item.get("status") or {}
+    if "desiredNumberScheduled" in status:  # DaemonSet
+        return int(status["desiredNumberScheduled"])
+    if "replicas" in spec:  # ReplicaSet, StatefulSet
+        return int(spec["replicas"])
+    if spec.get("suspend") or is_finished(item):
+        return 0
+    if "parallelism" in spec or "completions" in spec:  # Job
+        left = int(spec.get("completions") or spec.get("parallelism") or 1) - int(status.get("succeeded", 0))
+        return max(0, min(int(spec.get("parallelism", 1)), left))
+    return 0
+
+
+def present_pods(item: Json) -> int:
+    """How many pods it has."""
+    status = item.get("status") or {}
+    if "desiredNumberScheduled" in status:
+        return int(status.get("currentNumberScheduled", 0))
+    if "replicas" in item["spec"]:
+        return int(status.get("replicas", 0))
+    return int(status.get("active", 0))
