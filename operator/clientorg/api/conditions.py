@@ -50,6 +50,8 @@ class Reason(StrEnum):
     WORKSPACE_REFUSED = "WorkspaceRefused"
     BLUEPRINT_INVALID = "BlueprintInvalid"
     OVER_COMMITTED = "OverCommitted"
+    PLAN_INVALID = "PlanInvalid"
+    STATUS_REFUSED = "StatusRefused"
 
 
 STALLING_REASONS: frozenset[str] = frozenset(
@@ -61,6 +63,8 @@ STALLING_REASONS: frozenset[str] = frozenset(
         Reason.NAME_TOO_LONG,
         Reason.WORKSPACE_REFUSED,
         Reason.BLUEPRINT_INVALID,
+        Reason.PLAN_INVALID,
+        Reason.STATUS_REFUSED,
     }
 )
 """A spec that cannot be carried out as it stands: `Stalled=True`, no retries (DESIGN rule 9)."""
