@@ -22,6 +22,7 @@ from clientorg.api.base import (
 )
 from clientorg.api.clientorg import SubjectKind
 from clientorg.api.conditions import Condition
+from clientorg.api.notifications import Notifications, TimeZoneName
 
 BLUEPRINT_KINDS: Final[dict[tuple[str, str], str]] = {
     ("v1", "ConfigMap"): "configmaps",
@@ -239,6 +240,15 @@ class OrgPlanSpec(ApiModel):
     """The terms."""
 
     display_name: Line128 | None = Field(default=None, description="Name of the plan as people write it.")
+    time_zone: TimeZoneName = Field(
+        default="UTC",
+        description="Time zone that days, months and the dates told to clients are counted in, by its IANA name, for "
+        "example Asia/Tokyo. Absent means UTC.",
+    )
+    notifications: Notifications | None = Field(
+        default=None,
+        description="What clients are told, in whose name. Absent means that nothing is sent (Events are posted).",
+    )
     workspace: Workspace = Field(default=Workspace(), description="The workspace that each client on this plan gets.")
 
 
