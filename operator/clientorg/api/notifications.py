@@ -24,9 +24,7 @@ _ZONE_RULE: Final[Json] = in_words(
     _ZONE_PATTERN, "must be the IANA name of a time zone, for example Asia/Tokyo, Europe/Prague or UTC"
 )
 _TAIL: Final = r"[^\x00-\x20\x7f\"<>\\^`{|}@]"
-_HTTPS_PATTERN: Final = (
-    rf"^(https://{_TAIL}+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{{1,5}})?(/{_TAIL}*)?)$"
-)
+_HTTPS_PATTERN: Final = rf"^(https://{_TAIL}+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{{1,5}})?(/{_TAIL}*)?)$"
 _HTTPS_RULE: Final[Json] = in_words(
     _HTTPS_PATTERN,
     "must be an address that begins with https:// (http:// on loopback only), without spaces, quotes, brackets and "
@@ -136,9 +134,9 @@ class OutboxEntry(ApiModel):
     kind: Annotated[str, Field(min_length=1, max_length=32)] = Field(
         description="Kind of message: " + ", ".join(NotificationKind) + "."
     )
-    params: Annotated[
-        dict[str, Annotated[str, Field(max_length=MAX_PARAM_LENGTH)]], Field(max_length=MAX_PARAMS)
-    ] = Field(default={}, description="What the message says, in no language: numbers, dates in RFC 3339, names.")
+    params: Annotated[dict[str, Annotated[str, Field(max_length=MAX_PARAM_LENGTH)]], Field(max_length=MAX_PARAMS)] = (
+        Field(default={}, description="What the message says, in no language: numbers, dates in RFC 3339, names.")
+    )
     created: Timestamp = Field(description="When what it tells happened.")
     mail: Delivery | None = Field(default=None, description="The mail. Absent: none is sent.")
     webhook: Delivery | None = Field(default=None, description="The post to the webhook. Absent: none is sent.")

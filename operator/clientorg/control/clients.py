@@ -146,7 +146,7 @@ class ClientReconciler:
             used=client.used,
             kept_back=reduction.kept_back,
             waiting=waiting,
-            pending_since=self._allocations.since.get(client.uid) if waiting is not None else None,
+            pending_since=client.pending_since or self._allocations.since.get(client.uid),
             licensing=licensing,
             workspace=workspace,
             established=self._children.namespace(client.namespace) is not None and holder.last_grant > 0,

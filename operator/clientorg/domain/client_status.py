@@ -12,6 +12,7 @@ from clientorg.domain.allocation import Holder, Waiting, shown_position
 from clientorg.domain.conditions import State, false, merge, true, unknown
 
 Json = dict[str, Any]
+_MAX_SUMMARY = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ def _licenses(facts: Facts) -> list[Json]:
 
 def _license_summary(licenses: Iterable[Json]) -> str:
     parts = [(item["name"], f"{item.get('used', '-')}/{item['granted']}") for item in licenses]
-    return parts[0][1] if len(parts) == 1 else ", ".join(f"{name} {text}" for name, text in parts)
+    text = parts[0][1] if len(parts) == 1 else ", ".join(f"{name} {text}" for name, text in parts)
+    return text if len(text) <= _MAX_SUMMARY else text[: _MAX_SUMMARY - 1] + "…"
 
 
 def _licenses_allocated(facts: Facts) -> State:
