@@ -93,7 +93,14 @@ class Runtime:
             self.metrics.time_to_ready_seconds.observe,
         )
         self._pools = PoolReconciler(
-            api, self._store, self._allocations, self._clock, settings.identity, self._client_changed
+            api,
+            self._store,
+            self._allocations,
+            self._clock,
+            settings.identity,
+            self._client_changed,
+            lambda manifest: self.observe(Kind(manifest["kind"]), "LISTED", manifest),
+            self._forget_client,
         )
         self._plans = PlanReconciler(api, self._store, self._clock)
         # A connection of its own: renewing must not wait behind the work, or the work would cost the lease.
@@ -253,8 +260,9 @@ class Runtime:
             return
         self._allocations.settle(client)
         is_new = before is None or before.uid != client.uid
-        # Also a raise that was taken back: it leaves the queue, and those behind it move up.
-        is_settled = before is not None and before.held == client.held and before.raises == client.raises == {}
+        # Also a raise that was taken back: it leaves the queue, and those behind it move up. And a grant that was
+        # adopted and given back at once: what is held is the same, but the pool has to clear it.
+        is_settled = before is not None and before.holder == client.holder and before.raises == client.raises == {}
         if is_new or not is_settled or client.deleting:
             self._pool_changed((client.name[0], client.pool))
         if is_new or before is None or before.plan != client.plan:
@@ -378,11 +386,11 @@ class Runtime:
     async def _refresh(self, key: Key) -> None:
         """What we judged was not the newest: read it and come again. Its event may be late, or never come."""
         kind, name = key
+        known = {Kind.CLIENT: self._store.clients, Kind.POOL: self._store.pools, Kind.PLAN: self._store.plans}
+        item = known[kind].get(name)  # type: ignore[attr-defined]  # before we ask: one made anew meanwhile stays
         try:
             manifest = await self._api.get(_RESOURCES[kind], *name)
         except NotFoundError:
-            known = {Kind.CLIENT: self._store.clients, Kind.POOL: self._store.pools, Kind.PLAN: self._store.plans}
-            item = known[kind].get(name)  # type: ignore[attr-defined]
             if item is not None:
                 self._gone(kind, {"metadata": {"namespace": name[0], "name": name[1], "uid": item.uid}})
             return
