@@ -14,11 +14,14 @@ is safe. Everything here is pure; the model test in tests/unit crashes it betwee
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 Holdings = Mapping[str, int]
 """License name to quantity."""
+_TRANSFER: Final = re.compile(r"([^/]+)/([^/]+)/([0-9]{1,16})/([0-9]{1,16})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,8 @@ class Transfer:
     @classmethod
     def parse(cls, text: str | None) -> Transfer | None:
         """Read the annotation; None when there is none or it cannot be read (it is a hint, not a spec)."""
-        parts = (text or "").split("/")
-        if len(parts) != 4 or not (parts[2].isdecimal() and parts[3].isdecimal()):
-            return None
-        return cls(parts[0], parts[1], int(parts[2]), int(parts[3]))
+        match = _TRANSFER.fullmatch(text or "")  # bounded: Python refuses to read a number of 5,000 digits
+        return cls(match[1], match[2], int(match[3]), int(match[4])) if match else None
 
     def __str__(self) -> str:
         return f"{self.source}/{self.license}/{self.source_to}/{self.to}"

@@ -1,0 +1,78 @@
+"""Starting and ending operators in tests."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Final, Self
+
+from tests.controlplane.waiting import wait_until
+from tests.support.process import OperatorProcess
+
+LEASE: Final = "clientorg-operator"
+IDENTITY: Final = "system:serviceaccount:clientorg-system:clientorg-operator"
+QUICK_LEASE: Final = {"lease_seconds": 3, "renew_deadline_seconds": 2, "lease_retry_seconds": 0.3}
+"""Lease times that a test can wait for."""
+
+AUDIT_SECONDS: Final = 5
+"""Time between the shared operator's full lists, so that tests meet them."""
+
+
+class Operators:
+    """The operators of a test session. A context manager: on exit all of them end."""
+
+    def __init__(self, kubeconfig: Path, logs: Path) -> None:
+        self.kubeconfig = kubeconfig
+        self._logs = logs
+        self._shared: OperatorProcess | None = None
+        self._all: list[OperatorProcess] = []
+        self._numbers = itertools.count(1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_all()
+
+    def new(self, **settings: object) -> OperatorProcess:
+        """An operator, not started; the settings are those of `OperatorProcess`, kubeconfig among them."""
+        kubeconfig = str(settings.pop("kubeconfig", self.kubeconfig))
+        log = self._logs / f"operator-{next(self._numbers)}.log"
+        log.touch()
+        operator = OperatorProcess(kubeconfig, log, **settings)
+        self._all.append(operator)
+        return operator
+
+    def start(self, **settings: object) -> OperatorProcess:
+        """An operator that runs and is ready."""
+        operator = self.new(**settings)
+        operator.start()
+        return operator
+
+    def shared(self) -> OperatorProcess:
+        """The one that tests share; started anew when it does not run."""
+        if self._shared is None or not self._shared.is_running():
+            self._shared = self.start(audit_seconds=AUDIT_SECONDS)
+        return self._shared
+
+    def stop_all(self) -> None:
+        """SIGTERM to all that run."""
+        for operator in self._all:
+            if operator.is_running():
+                operator.stop()
+        self._all.clear()
+        self._shared = None
+
+    def tails(self) -> str:
+        """The last lines of every log of this test."""
+        return "\n".join(f"--- {operator.log.name}\n{operator.tail(20)}" for operator in self._all)
+
+
+def expect_idle(operator: OperatorProcess) -> None:
+    """Wait until nothing is worked on and nothing is planned, so that only a change can bring work."""
+
+    def is_idle() -> bool:
+        values = operator.metrics()
+        return not any(values[f"clientorg_workqueue_{name}"] for name in ("depth", "running", "delayed"))
+
+    wait_until(is_idle, 60, "the operator to have nothing to do")
