@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dateutil.relativedelta import relativedelta
 
-
-class UsePeriod(StrEnum):
-    """How often the count of what is used begins anew."""
-
-    NEVER = "Never"
-    MONTHLY = "Monthly"
-    YEARLY = "Yearly"
+from clientorg.api.quotapool import UsePeriod
 
 
 @lru_cache(maxsize=64)

@@ -9,28 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from clientorg.api.clientorg import PauseReason, WantedState
 from clientorg.domain.calendar import add_days, add_months
 
 _DST_SLACK = timedelta(hours=3)
 """Wall-clock arithmetic there and back may end an hour or two off where a day has 23 or 25 hours."""
-
-
-class WantedState(StrEnum):
-    """spec.state: what is wanted."""
-
-    ACTIVE = "Active"
-    PAUSED = "Paused"
-    DEACTIVATED = "Deactivated"
-
-
-class PauseReason(StrEnum):
-    """Why a client is paused; it is while there is any (DESIGN rule 6)."""
-
-    REQUESTED = "Requested"
-    QUOTA_EXHAUSTED = "QuotaExhausted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +51,14 @@ class Deactivation:
         since: when it was first seen.
         purge_after: the announced time; moves later, never earlier.
         reminders: those done with, in the order they were.
+        purge_started: when deleting began, written before it does; from then on there is no way back.
         purged: when everything was deleted; the client is a tombstone from then on.
     """
 
     since: datetime
     purge_after: datetime
     reminders: tuple[Reminder, ...] = ()
+    purge_started: datetime | None = None
     purged: datetime | None = None
 
 
