@@ -19,6 +19,10 @@ class InputError(ClientOrgError):
     """A user's input is wrong; the message names the field, the fault and the remedy."""
 
 
+class PlanError(ClientOrgError):
+    """A plan cannot be carried out for a client; the message names the field, the fault and the remedy."""
+
+
 class ApiError(ClientOrgError):
     """The API server answered with a failure.
 

@@ -80,6 +80,7 @@ class Reason(StrEnum):
     CLIENT_NOT_FOUND = "ClientNotFound"
     TOO_MANY_SOURCES = "TooManySources"
     OBSERVED_IN_FUTURE = "ObservedInFuture"
+    STATUS_REFUSED = "StatusRefused"
 
 
 STALLING_REASONS: frozenset[str] = frozenset(
@@ -96,6 +97,7 @@ STALLING_REASONS: frozenset[str] = frozenset(
         Reason.CLIENT_NOT_FOUND,
         Reason.TOO_MANY_SOURCES,
         Reason.OBSERVED_IN_FUTURE,
+        Reason.STATUS_REFUSED,
     }
 )
 """A spec that cannot be carried out as it stands: `Stalled=True`, no retries (DESIGN rule 9)."""

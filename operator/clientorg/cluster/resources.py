@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from clientorg.api.meta import GROUP, VERSION
 from clientorg.api.orgplan import BLUEPRINT_KINDS
@@ -27,10 +28,10 @@ class Resource:
         """Path below the server's URL; without a namespace, that of all namespaces."""
         parts = [f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"]
         if namespace is not None and self.namespaced:
-            parts.append(f"/namespaces/{namespace}")
+            parts.append(f"/namespaces/{quote(namespace, safe='')}")
         parts.append(f"/{self.plural}")
         if name is not None:
-            parts.append(f"/{name}")
+            parts.append(f"/{quote(name, safe='')}")  # whatever a name says, it does not choose the path
         if subresource is not None:
             parts.append(f"/{subresource}")
         return "".join(parts)

@@ -362,4 +362,6 @@ def error_of(code: int, payload: bytes, retry_after: str | None = None) -> ApiEr
     elif details.get("retryAfterSeconds"):
         seconds = float(details["retryAfterSeconds"])
     kind = AlreadyExistsError if reason == "AlreadyExists" else _ERRORS.get(code, ApiError)
+    if code == 500 and message.startswith("failed to create typed patch object"):
+        kind = InvalidError  # server-side apply says so of a wrong type or an unknown field; trying again is no use
     return kind(code, reason, message or f"HTTP {code}", causes=causes, retry_after_seconds=seconds)

@@ -20,12 +20,12 @@ from clientorg.control.children import Children
 from clientorg.control.clock import Clock, rfc3339, rfc3339_micro
 from clientorg.control.store import Client, Name, Plan, Pool, Store
 from clientorg.domain.allocation import adopt, reduce
-from clientorg.domain.client_status import Facts, Problem, status_of
+from clientorg.domain.client_status import Facts, Problem, refused_status, status_of
 from clientorg.domain.conditions import find
 from clientorg.domain.identity import is_name_too_long
 from clientorg.domain.merge_patch import merge_patch
 from clientorg.domain.workspace import Child, Org
-from clientorg.errors import NotFoundError
+from clientorg.errors import InvalidError, NotFoundError, PlanError
 
 logger = logging.getLogger(__name__)
 
@@ -97,14 +97,19 @@ class ClientReconciler:
             return DONE  # the pool has not decided yet; its pass asks for another one here
         failure: WorkspaceError | None = None
         if facts.workspace is None and plan is not None and _may_provision(facts):
-            org, children = _workspace(client, plan)
             forced = client.reconcile_requested != client.status.get("lastHandledReconcileAt")
+            children: Sequence[Child] = ()
             try:
+                org = _org(client)
+                children = plan.template.render(org)
                 await self._applier.ensure(org, children, forced=forced)
                 facts = replace(facts, provisioned=True, established=True)
+            except PlanError as error:
+                problem = Problem(Reason.BLUEPRINT_INVALID, f"OrgPlan {client.plan!r}: {error}")
+                facts = replace(facts, workspace=problem)
             except WorkspaceError as error:
                 failure = error
-                established = {child.key for child in children} <= self._children.keys(org.namespace)
+                established = bool(children) and {c.key for c in children} <= self._children.keys(client.namespace)
                 problem = Problem(error.reason, error.message)
                 facts = replace(facts, workspace=problem, established=established)
         await self._patch_status(client, facts)
@@ -125,9 +130,12 @@ class ClientReconciler:
         waiting = self._allocations.waiting.get(client.uid) if is_short else None
         if is_short and waiting is None and licensing is None and holder == client.holder:
             return None  # with a grant to adopt it goes on: the next round decides on what is asked beyond it
-        url = None
+        url, workspace = None, _workspace_problem(client, plan)
         if plan is not None and plan.template.spec.workspace.url_template:
-            url = plan.template.url(_org(client))
+            try:
+                url = plan.template.url(_org(client))
+            except PlanError as error:
+                workspace = workspace or Problem(Reason.PLAN_INVALID, f"OrgPlan {client.plan!r}: {error}")
         return Facts(
             generation=client.generation,
             org_id=client.org_id,
@@ -140,7 +148,7 @@ class ClientReconciler:
             waiting=waiting,
             pending_since=self._allocations.since.get(client.uid) if waiting is not None else None,
             licensing=licensing,
-            workspace=_workspace_problem(client, plan),
+            workspace=workspace,
             established=self._children.namespace(client.namespace) is not None and holder.last_grant > 0,
             reconcile_requested=client.reconcile_requested,
         )
@@ -184,7 +192,13 @@ class ClientReconciler:
             return
         body: Json = {"metadata": {"resourceVersion": str(client.version)}, "status": patch}
         namespace, name = client.name
-        answer = await self._api.patch(CLIENT_ORGS, namespace, name, body, subresource="status")
+        try:
+            answer = await self._api.patch(CLIENT_ORGS, namespace, name, body, subresource="status")
+        except InvalidError as error:  # a status that does not fit its schema must not leave the client without any
+            logger.exception("status refused")
+            status = refused_status(facts.generation, str(error), before, rfc3339(now))
+            body["status"] = {name: status[name] for name in ("observedGeneration", "conditions")}
+            answer = await self._api.patch(CLIENT_ORGS, namespace, name, body, subresource="status")
         self._take(answer, client)
         if facts.holder != client.holder:
             self._pool_changed(self._pool_of(client))
@@ -230,7 +244,7 @@ class ClientReconciler:
             return DONE
         if finalizers:
             self._take(answer, client)
-        logger.info("client deleted", extra={"org": "/".join(client.name), "uid": client.uid})
+        logger.info("client deleted")
         return DONE
 
     def _gather_deletion(self, client: Client) -> Facts:
@@ -262,11 +276,6 @@ def _org(client: Client) -> Org:
         language=spec["contact"].get("language", "en"),
         admins=spec.get("admins") or (),
     )
-
-
-def _workspace(client: Client, plan: Plan) -> tuple[Org, Sequence[Child]]:
-    org = _org(client)
-    return org, plan.template.render(org)
 
 
 def _may_provision(facts: Facts) -> bool:

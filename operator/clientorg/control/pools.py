@@ -233,10 +233,13 @@ class PoolReconciler:
             if (client := members.clients.get(grant.uid)) is not None:
                 self._client_changed(client.name, True)
         for entry in outcome.waiting:
+            client = members.clients.get(entry.uid)
+            if client is None:
+                continue  # deleted while the books were written
             before = waiting.get(entry.uid)
             waiting[entry.uid] = entry
             if before is None or _shown(before) != _shown(entry):
-                self._client_changed(members.clients[entry.uid].name, before is None)
+                self._client_changed(client.name, before is None)
 
 
 def _books_of(pool: Pool) -> object:

@@ -255,8 +255,10 @@ class Runtime:
         is_new = before is None or before.uid != client.uid
         if is_new or client.raises or before is None or before.held != client.held or client.deleting:
             self._pool_changed((client.name[0], client.pool))
-        if is_new or (before is not None and before.plan != client.plan):
+        if is_new or before is None or before.plan != client.plan:
             self._plan_changed((client.name[0], client.plan))
+            if before is not None and before.plan != client.plan:
+                self._plan_changed((client.name[0], before.plan))
         self._queue.add((Kind.CLIENT, client.name), lane)
 
     def _pool_seen(self, manifest: Json) -> None:

@@ -82,6 +82,20 @@ def status_of(facts: Facts, previous: Mapping[str, Any], now: str) -> Json:
     return status
 
 
+def refused_status(generation: int, error: str, previous: Mapping[str, Any], now: str) -> Json:
+    """The least that says why there is no more: the server refused the status as it should be."""
+    message = f"the status was refused, please report this: {error}"
+    states = [
+        false(ConditionType.READY, Reason.STATUS_REFUSED, message),
+        false(ConditionType.RECONCILING, Reason.STATUS_REFUSED),
+        true(ConditionType.STALLED, Reason.STATUS_REFUSED, message),
+    ]
+    return {
+        "observedGeneration": generation,
+        "conditions": merge(previous.get("conditions") or (), states, generation, now),
+    }
+
+
 def _state(facts: Facts) -> OrgState:
     if facts.deleting is not None:
         return OrgState.DELETING

@@ -6,6 +6,7 @@ Contents are written as the API server returns them, defaults included (see `dri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 import orjson
 
+from clientorg.api.base import DNS_SUBDOMAIN_PATTERN
 from clientorg.api.meta import (
     ANNOTATION_BLUEPRINT_DIGEST,
     ANNOTATION_OWNER,
@@ -23,12 +25,18 @@ from clientorg.api.meta import (
     LABEL_MANAGED_BY,
     LABEL_ORG_ID,
 )
-from clientorg.api.orgplan import Limits, Network, OrgPlanSpec, Subject
+from clientorg.api.orgplan import BLUEPRINT_KINDS, Limits, Network, OrgPlanSpec, Subject
 from clientorg.domain.drift import POD_SECURITY, content_of, digest, stable_digest
 from clientorg.domain.quantity import canonical
 from clientorg.domain.substitution import substitute
+from clientorg.errors import PlanError
 
 Json = dict[str, Any]
+
+MAX_URL_LENGTH: Final = 1024
+RESERVED_NAMES: Final = frozenset({"portal", "default", "kube-root-ca.crt"})
+"""Names in a workspace that are the operator's or the cluster's, besides those that begin with `clientorg-`."""
+_NAME: Final = re.compile(DNS_SUBDOMAIN_PATTERN)
 
 CLIENT_ADMIN_ROLE: Final = "clientorg-client-admin"
 CLIENT_VIEWER_ROLE: Final = "clientorg-client-viewer"
@@ -137,7 +145,11 @@ class PlanTemplate:
         ]
 
     def render(self, org: Org) -> list[Child]:
-        """Every object of the client's workspace, the namespace first."""
+        """Every object of the client's workspace, the namespace first.
+
+        Raises:
+            PlanError: the blueprint cannot be rendered for this client.
+        """
         full = [_rbac_subject(admin["kind"], admin["name"]) for admin in org.admins if admin["role"] == "Full"]
         readers = [_rbac_subject(admin["kind"], admin["name"]) for admin in org.admins if admin["role"] != "Full"]
         return [
@@ -150,9 +162,21 @@ class PlanTemplate:
         ]
 
     def url(self, org: Org) -> str | None:
-        """Address of the client's workspace in the product."""
+        """Address of the client's workspace in the product.
+
+        Raises:
+            PlanError: with this client's values it gets too long.
+        """
         template = self.spec.workspace.url_template
-        return str(substitute(template, org.url_variables)) if template else None
+        if not template:
+            return None
+        address = str(substitute(template, org.url_variables))
+        if len(address) > MAX_URL_LENGTH:
+            raise PlanError(
+                f"spec.workspace.urlTemplate: gives {len(address)} characters for this client, at most "
+                f"{MAX_URL_LENGTH} fit; use a shorter variable, for example $(orgID)"
+            )
+        return address
 
     @cached_property
     def _pod_security(self) -> dict[str, str]:
@@ -188,26 +212,47 @@ class PlanTemplate:
         return _child("v1", "ConfigMap", "portal", {"data": {"portal.json": text}})
 
     def _blueprint(self, org: Org) -> list[Child]:
-        children = []
-        for source in self.spec.workspace.blueprint:
-            manifest = substitute(source, org.variables)
-            metadata = manifest.get("metadata") or {}
-            content = content_of("", manifest)
-            annotations = metadata.get("annotations") or {}
-            identity = [content, metadata.get("labels"), annotations]
-            children.append(
-                Child(
-                    manifest["apiVersion"],
-                    manifest["kind"],
-                    metadata["name"],
-                    content,
-                    digest(identity),
-                    is_blueprint=True,
-                    labels=metadata.get("labels"),
-                    annotations={**annotations, ANNOTATION_BLUEPRINT_DIGEST: stable_digest(identity)},
+        children: dict[tuple[str, str], Child] = {}
+        for index, source in enumerate(self.spec.workspace.blueprint):
+            child = _blueprint_child(f"spec.workspace.blueprint[{index}]", substitute(source, org.variables))
+            if child.key in children:
+                raise PlanError(
+                    f"spec.workspace.blueprint[{index}]: {child.kind} {child.name} is there twice; remove one"
                 )
-            )
-        return children
+            children[child.key] = child
+        return list(children.values())
+
+
+def _blueprint_child(path: str, manifest: Json) -> Child:
+    """One object of a blueprint after substitution, which the CRD's rules could not see.
+
+    Raises:
+        PlanError: its kind or name is none that a blueprint may have.
+    """
+    kind, metadata = str(manifest.get("kind")), manifest.get("metadata") or {}
+    name = str(metadata.get("name"))
+    if (manifest.get("apiVersion"), kind) not in BLUEPRINT_KINDS:
+        raise PlanError(f"{path}: {manifest.get('apiVersion')}/{kind} may not be in a blueprint; remove it")
+    if len(name) > 253 or not _NAME.fullmatch(name):
+        raise PlanError(
+            f"{path}.metadata.name: {name[:100]!r} is no name of an object: lower-case letters, digits, '-' and '.'; "
+            "correct it, or do not make it of a text that anybody may write, such as $(displayName)"
+        )
+    if name.startswith("clientorg-") or name in RESERVED_NAMES:
+        raise PlanError(f"{path}.metadata.name: {name!r} is the operator's own; choose another")
+    content = content_of("", manifest)
+    annotations = metadata.get("annotations") or {}
+    identity = [content, metadata.get("labels"), annotations]
+    return Child(
+        manifest["apiVersion"],
+        kind,
+        name,
+        content,
+        digest(identity),
+        is_blueprint=True,
+        labels=metadata.get("labels"),
+        annotations={**annotations, ANNOTATION_BLUEPRINT_DIGEST: stable_digest(identity)},
+    )
 
 
 def _limits(limits: Limits) -> Json:
