@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from clientorg.api.clientorg import PauseReason, WantedState
 from clientorg.api.quotapool import UsePeriod
@@ -200,8 +199,3 @@ def _next_due(situation: Situation, record: Deactivation | None) -> datetime | N
     if record is not None:
         times = [lifecycle.next_due(record, situation.terms, situation.now)]
     return min((time for time in times if time is not None), default=None)
-
-
-def terms_of(grace_months: int, reminder_days: Sequence[int], minimum_notice_days: int, time_zone: ZoneInfo) -> Terms:
-    """The terms, with the reminders in order."""
-    return Terms(grace_months, tuple(sorted(set(reminder_days), reverse=True)), minimum_notice_days, time_zone)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from clientorg.api.meta import ANNOTATION_OWNER, ANNOTATION_OWNER_UID, LABEL_MANAGED_BY, LABEL_ORG_ID
+from clientorg.api.meta import ANNOTATION_OWNER, ANNOTATION_OWNER_UID, LABEL_MANAGED_BY, LABEL_ORG_ID, LABEL_PAUSED
 from clientorg.domain.quantity import is_equal
 
 Json = dict[str, Any]
@@ -22,6 +22,7 @@ POD_SECURITY: Final = "pod-security.kubernetes.io/"
 _NAMESPACE_LABELS: Final = (
     LABEL_MANAGED_BY,
     LABEL_ORG_ID,
+    LABEL_PAUSED,
     f"{POD_SECURITY}audit",
     f"{POD_SECURITY}enforce",
     f"{POD_SECURITY}warn",
