@@ -85,3 +85,16 @@ class GoneError(ApiError):
 
 class UnreachableError(ClientOrgError):
     """No answer from the API server: refused, reset, timed out, or TLS that does not verify."""
+
+
+class NotificationError(ClientOrgError):
+    """A message to a contact or to a webhook could not be made or delivered. Never holds a credential.
+
+    Attributes:
+        permanent: trying again cannot help this very message (its address or content is refused). A fault that
+            somebody can mend without touching the message (a wrong password, a server that is down) is not permanent.
+    """
+
+    def __init__(self, message: str, *, permanent: bool) -> None:
+        super().__init__(message)
+        self.permanent = permanent

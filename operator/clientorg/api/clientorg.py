@@ -27,6 +27,7 @@ from clientorg.api.base import (
 )
 from clientorg.api.conditions import Condition
 from clientorg.api.meta import MAX_CLIENT_NAME_LENGTH
+from clientorg.api.notifications import MAX_OUTBOX, OutboxEntry
 
 SUGGESTED_INDUSTRIES: Final = (
     "Agency",
@@ -313,6 +314,9 @@ class ClientOrgStatus(ApiModel):
         ]
         | None
     ) = Field(default=None, description="Thresholds reached in the running periods.")
+    outbox: Annotated[list[OutboxEntry], Field(max_length=MAX_OUTBOX, json_schema_extra=list_map("key"))] | None = (
+        Field(default=None, description="Messages to the contact and the webhook, sent and to be sent, oldest first.")
+    )
     last_handled_reconcile_at: Annotated[str, Field(max_length=256)] | None = Field(
         default=None, description="The value of clientorg.dev/reconcile-requested-at that was answered last."
     )

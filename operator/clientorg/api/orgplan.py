@@ -23,6 +23,7 @@ from clientorg.api.base import (
 )
 from clientorg.api.clientorg import SubjectKind
 from clientorg.api.conditions import Condition
+from clientorg.api.notifications import Notifications, TimeZoneName
 
 BLUEPRINT_KINDS: Final[dict[tuple[str, str], str]] = {
     ("v1", "ConfigMap"): "configmaps",
@@ -44,9 +45,6 @@ SUBSTITUTIONS: Final = ("name", "orgID", "namespace", "displayName", "agency", "
 """What `$(…)` may name in urlTemplate, portal links and blueprint strings."""
 
 _SUBSTITUTION_HINT: Final = "May contain " + ", ".join(f"$({name})" for name in SUBSTITUTIONS) + "."
-
-
-_TIME_ZONE_PATTERN: Final = r"^[A-Za-z0-9_+/-]+$"
 
 
 class PodSecurityLevel(StrEnum):
@@ -265,9 +263,10 @@ class OrgPlanSpec(ApiModel):
     """The terms."""
 
     display_name: Line128 | None = Field(default=None, description="Name of the plan as people write it.")
-    time_zone: Annotated[str, Field(min_length=1, max_length=64, pattern=_TIME_ZONE_PATTERN)] = Field(
+    time_zone: TimeZoneName = Field(
         default="UTC",
-        description="Time zone of the plan's dates, as an IANA name, for example Asia/Tokyo. Absent means UTC.",
+        description="Time zone that days, months and the dates told to clients are counted in, by its IANA name, for "
+        "example Asia/Tokyo. Absent means UTC.",
     )
     thresholds: Annotated[
         list[Annotated[int, Field(ge=1, le=100)]], Field(max_length=8, json_schema_extra=LIST_SET)
@@ -278,6 +277,10 @@ class OrgPlanSpec(ApiModel):
     )
     deactivation: DeactivationTerms = Field(
         default=DeactivationTerms(), description="What happens to a deactivated client."
+    )
+    notifications: Notifications | None = Field(
+        default=None,
+        description="What clients are told, in whose name. Absent means that nothing is sent (Events are posted).",
     )
     workspace: Workspace = Field(default=Workspace(), description="The workspace that each client on this plan gets.")
 

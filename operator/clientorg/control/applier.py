@@ -19,7 +19,7 @@ from clientorg.cluster.resources import (
 from clientorg.cluster.rest import Api, Json
 from clientorg.control.children import ChildKey, Children
 from clientorg.domain.drift import content_of, has_foreign_fields, includes, matches
-from clientorg.domain.workspace import CORE_CHILDREN, NAMESPACE_KEY, Child, Org
+from clientorg.domain.workspace import CORE_CHILDREN, NAMESPACE_KEY, Child, Org, own_labels
 from clientorg.errors import (
     AlreadyExistsError,
     ApiError,
@@ -128,12 +128,12 @@ class Applier:
             if self._children.digest(namespace, wanted.key) is not None:
                 found = await self._get(resource, org, wanted)
                 value = self._children.record(namespace, found)
-                if _is_as_wanted(wanted, found):
+                if _is_as_wanted(org, wanted, found):
                     self._children.accept(wanted.digest, value)
                     return False
             answer = await self._apply(resource, org, wanted)
             if (
-                not _is_as_wanted(wanted, answer)
+                not _is_as_wanted(org, wanted, answer)
                 and not wanted.is_blueprint
                 and has_foreign_fields(answer, FIELD_MANAGER)
             ):
@@ -209,7 +209,10 @@ def _worst(problems: Sequence[BaseException]) -> BaseException:
     return min(problems, key=rank)
 
 
-def _is_as_wanted(wanted: Child, found: Json) -> bool:
+def _is_as_wanted(org: Org, wanted: Child, found: Json) -> bool:
+    labels = found["metadata"].get("labels") or {}
+    if wanted.key != NAMESPACE_KEY and not own_labels(org.org_id, wanted.is_blueprint).items() <= labels.items():
+        return False
     if wanted.is_blueprint:
         annotations = found["metadata"].get("annotations") or {}
         digest = (wanted.annotations or {}).get(ANNOTATION_BLUEPRINT_DIGEST)

@@ -12,15 +12,9 @@ from typing import Any
 import msgspec
 import orjson
 
-from clientorg.api.meta import (
-    ANNOTATION_BLUEPRINT_DIGEST,
-    ANNOTATION_OWNER_UID,
-    FIELD_MANAGER,
-    LABEL_COMPONENT,
-    LABEL_PAUSED,
-)
+from clientorg.api.meta import ANNOTATION_BLUEPRINT_DIGEST, ANNOTATION_OWNER_UID, FIELD_MANAGER, LABEL_PAUSED
 from clientorg.domain.drift import content_of, digest
-from clientorg.domain.workspace import BLUEPRINT_COMPONENT, NAMESPACE_KEY
+from clientorg.domain.workspace import NAMESPACE_KEY, OWN_NAMES, own_labels
 
 Json = dict[str, Any]
 ChildKey = tuple[str, str]
@@ -28,6 +22,7 @@ ChildKey = tuple[str, str]
 
 
 _ABSENT = msgspec.Raw()
+OWN_LABELS = tuple(own_labels("", is_blueprint=False))
 
 
 class Meta(msgspec.Struct):
@@ -77,19 +72,27 @@ def _our_fields(managed_fields: Any) -> Any:
     return None
 
 
-def _blueprint_digest(labels: Json | None, annotations: Json | None, managed_fields: Any) -> int | None:
+def _blueprint_digest(key: ChildKey, annotations: Json | None, managed_fields: Any) -> int | None:
     """Digest of an object that we applied from a blueprint; None for any other.
 
-    Its controllers and the client may add to it, so that what counts is what we own and what we applied. The label
-    alone proves nothing, since a client can write labels; owning fields as our manager does.
+    Its controllers and the client may add to it, so that what counts is what we own and what we applied. That it is
+    from a blueprint is told by the fields that we own, since a client may write labels and annotations.
     """
-    applied = (annotations or {}).get(ANNOTATION_BLUEPRINT_DIGEST)
-    if applied is None or (labels or {}).get(LABEL_COMPONENT) != BLUEPRINT_COMPONENT:
+    if key in OWN_NAMES:
         return None
     if isinstance(managed_fields, msgspec.Raw):
         managed_fields = orjson.loads(memoryview(managed_fields)) if managed_fields else None
     fields = _our_fields(managed_fields)
-    return None if fields is None else digest([fields, applied])
+    if fields is None:
+        return None
+    return digest([fields, (annotations or {}).get(ANNOTATION_BLUEPRINT_DIGEST)])
+
+
+def _with_labels(value: int, namespace: str, labels: Json | None, is_blueprint: bool) -> int:
+    """The digest as it is where our labels are right, another one where they are not."""
+    found = {name: (labels or {}).get(name) for name in OWN_LABELS}
+    right = own_labels(namespace.rpartition("-")[2], is_blueprint)
+    return value if found == right else digest([value, found])
 
 
 def digest_of_item(kind: str, item: Item) -> int:
@@ -158,10 +161,10 @@ class Children:
         """Take in an object that the server returned whole; gives its digest."""
         metadata = manifest["metadata"]
         key = self._key(manifest["kind"], metadata["name"])
-        from_blueprint = _blueprint_digest(
-            metadata.get("labels"), metadata.get("annotations"), metadata.get("managedFields")
-        )
+        from_blueprint = _blueprint_digest(key, metadata.get("annotations"), metadata.get("managedFields"))
         value = digest_of_manifest(manifest) if from_blueprint is None else from_blueprint
+        if key != NAMESPACE_KEY:
+            value = _with_labels(value, namespace, metadata.get("labels"), from_blueprint is not None)
         self._mark(namespace, key, from_blueprint is not None)
         if manifest["kind"] == "Namespace":
             self._namespaces[namespace] = NamespaceView(
@@ -229,10 +232,11 @@ class Children:
                 self._namespaces[namespace] = view
                 self._changed(namespace)
         key = self._key(kind, metadata.name)
-        value = _blueprint_digest(metadata.labels, metadata.annotations, metadata.managedFields)
-        self._mark(namespace, key, value is not None)
-        if value is None:
-            value = digest_of_item(kind, item)
+        from_blueprint = _blueprint_digest(key, metadata.annotations, metadata.managedFields)
+        value = digest_of_item(kind, item) if from_blueprint is None else from_blueprint
+        if key != NAMESPACE_KEY:
+            value = _with_labels(value, namespace, metadata.labels, from_blueprint is not None)
+        self._mark(namespace, key, from_blueprint is not None)
         if self._note(namespace, key, int(metadata.resourceVersion), value):
             self._changed(namespace)
 

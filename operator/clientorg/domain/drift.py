@@ -59,20 +59,20 @@ def stable_digest(content: Any) -> str:
 
 
 def matches(wanted: Any, found: Any) -> bool:
-    """Whether what is found is what is wanted, to the letter but for absent-or-empty and spelling of quantities.
+    """Whether what is found is what is wanted, to the letter but for the spelling of quantities.
 
-    Anything more than wanted is drift too: one rule added to a default-deny policy opens it.
+    Anything more than wanted is drift too: one rule added to a default-deny policy opens it. Of what is empty only a
+    list may be absent instead; an empty selector selects everything, and none selects nothing.
     """
-    if isinstance(wanted, dict) or isinstance(found, dict):
-        wanted, found = wanted or {}, found or {}
-        if not isinstance(wanted, dict) or not isinstance(found, dict):
-            return False
+    if isinstance(wanted, dict) and isinstance(found, dict):
         return all(matches(wanted.get(name), found.get(name)) for name in wanted.keys() | found.keys())
     if isinstance(wanted, list) or isinstance(found, list):
-        wanted, found = wanted or [], found or []
+        wanted, found = [] if wanted is None else wanted, [] if found is None else found
         if not isinstance(wanted, list) or not isinstance(found, list) or len(wanted) != len(found):
             return False
         return all(matches(left, right) for left, right in zip(wanted, found, strict=True))
+    if isinstance(wanted, dict) or isinstance(found, dict):
+        return False
     return bool(wanted == found) or (wanted is not None and found is not None and is_equal(wanted, found))
 
 

@@ -121,20 +121,20 @@ class Child:
         """The object to apply."""
         if self.kind == "Namespace":
             return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, **self.content}}
-        component = BLUEPRINT_COMPONENT if self.is_blueprint else WORKSPACE_COMPONENT
         metadata: Json = {
             "name": self.name,
             "namespace": org.namespace,
-            "labels": {
-                **(self.labels or {}),
-                LABEL_MANAGED_BY: FIELD_MANAGER,
-                LABEL_COMPONENT: component,
-                LABEL_ORG_ID: org.org_id,
-            },
+            "labels": {**(self.labels or {}), **own_labels(org.org_id, self.is_blueprint)},
         }
         if self.annotations:
             metadata["annotations"] = self.annotations
         return {"apiVersion": self.api_version, "kind": self.kind, "metadata": metadata, **self.content}
+
+
+def own_labels(org_id: str, is_blueprint: bool) -> dict[str, str]:
+    """The labels that we put on every object of a workspace, and that nobody else changes."""
+    component = BLUEPRINT_COMPONENT if is_blueprint else WORKSPACE_COMPONENT
+    return {LABEL_MANAGED_BY: FIELD_MANAGER, LABEL_COMPONENT: component, LABEL_ORG_ID: org_id}
 
 
 def _child(api_version: str, kind: str, name: str, content: Json) -> Child:
@@ -351,6 +351,9 @@ CORE_CHILDREN: Final = frozenset(
     }
 )
 """Every object that some plan or spec may ask for: what is there and not wanted any more is deleted by name."""
+
+OWN_NAMES: Final = frozenset({*CORE_CHILDREN, ("ConfigMap", "portal"), ("ServiceAccount", "default"), NAMESPACE_KEY})
+"""Every object of a workspace that is not from a blueprint."""
 
 
 def _subject(subject: Subject) -> Json:
