@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from clientorg.api.base import ApiModel, Count, LicenseName, Line64, Timestamp, cel, list_map
+from clientorg.api.base import ApiModel, Count, DnsLabel, LicenseName, Timestamp, cel, list_map
 from clientorg.api.conditions import Condition
 
 
@@ -27,7 +27,7 @@ class UsageReportSpec(ApiModel):
         alias="orgID",
         description="Org ID of the client, one of the same namespace. Immutable.",
     )
-    source: Line64 = Field(
+    source: DnsLabel = Field(
         default="default",
         description="Who counted. Counts of several sources are added up; reports of one source replace each other, "
         "whatever the objects are called. Absent means default.",

@@ -41,6 +41,8 @@ CLIENT_ORGS = Resource(GROUP, VERSION, "clientorgs", "ClientOrg")
 QUOTA_POOLS = Resource(GROUP, VERSION, "quotapools", "QuotaPool")
 ORG_PLANS = Resource(GROUP, VERSION, "orgplans", "OrgPlan")
 
+USAGE_REPORTS = Resource(GROUP, VERSION, "usagereports", "UsageReport")
+
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 RESOURCE_QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")

@@ -46,6 +46,7 @@ class Metrics:
         self.queue_delayed = Gauge(
             "clientorg_workqueue_delayed", "Keys that wait for a later time or a retry.", registry=self.registry
         )
+        self.timers = Gauge("clientorg_timers", "Dates that are waited for.", registry=self.registry)
         self.objects = Gauge(
             "clientorg_objects", "Objects known to the operator, by kind.", ["kind"], registry=self.registry
         )

@@ -43,6 +43,17 @@ class Settings(BaseSettings):
         default=2.0, ge=0, description="Shortest time between writes of a plan's status."
     )
     audit_seconds: _Seconds = Field(default=300.0, description="Time between full lists that find missed deletions.")
+    purges_per_hour: int = Field(
+        default=10,
+        ge=1,
+        description="Most clients of an agency whose purge begins within an hour, so that a wrong clock or plan edit "
+        "cannot wipe an agency.",
+    )
+    dev_clock: str | None = Field(
+        default=None,
+        description="File that holds the time, for development and tests: write 2026-11-25T00:00:00Z into it to step "
+        "the clock. Absent: the machine's clock.",
+    )
     drain_seconds: _Seconds = Field(default=20.0, description="How long SIGTERM waits for what is under way.")
     health_address: str = Field(
         default="127.0.0.1:8080", description="Address of /healthz and /readyz; empty: none; port 0: a free one."

@@ -363,6 +363,12 @@ class Store:
         """The usage reports for a client."""
         return list(self._reports_of.get((client.name[0], client.org_id), {}).values())
 
+    def sources_of(self, client: Client) -> list[str]:
+        """Who reports for a client: those counted already first, then by name."""
+        counted = {item["source"] for item in client.status.get("meters") or ()}
+        sources = {report.source for report in self.reports_of(client)} | counted
+        return sorted((name for name in sources if not name.startswith("@")), key=lambda n: (n not in counted, n))
+
     def put_report(self, manifest: Json) -> Report | None:
         """Take in a usage report, unless a newer version is known.
 

@@ -101,8 +101,8 @@ def ingest(usage: Usage, samples: Iterable[Sample], starts: Mapping[str, datetim
     for sample in sorted(samples, key=lambda item: item.observed):
         key = (sample.source, sample.license)
         before = meters.get(key)
-        if before is not None and sample.observed <= before.observed:
-            continue
+        if before is not None and (sample.observed <= before.observed or sample.value == before.value):
+            continue  # late, or nothing new; that it is fresh is told by the report, not written down each time
         grown = sample.value if before is None or sample.value < before.value else sample.value - before.value
         total = min(MAX_QUANTITY, (before.total if before is not None else 0) + grown)
         meters[key] = Meter(sample.source, sample.license, sample.value, total, sample.observed)
