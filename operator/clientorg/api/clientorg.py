@@ -320,6 +320,9 @@ class ClientOrgStatus(ApiModel):
     last_handled_reconcile_at: Annotated[str, Field(max_length=256)] | None = Field(
         default=None, description="The value of clientorg.dev/reconcile-requested-at that was answered last."
     )
+    last_handled_resend: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None, description="The value of clientorg.dev/resend-notification that was answered last."
+    )
     conditions: Annotated[list[Condition], Field(max_length=32, json_schema_extra=list_map("type"))] | None = Field(
         default=None, description="Ready, Reconciling and Stalled (kstatus), and what they are made of."
     )

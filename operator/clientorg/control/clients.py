@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from clientorg.api.clientorg import OrgState, WantedState
 from clientorg.api.conditions import ConditionType, Reason
 from clientorg.api.meta import FINALIZER, LABEL_ORG_ID
+from clientorg.api.notifications import Channel
 from clientorg.cluster.events import Happening, Regarding
 from clientorg.cluster.resources import CLIENT_ORGS
 from clientorg.cluster.rest import Api
@@ -18,6 +19,7 @@ from clientorg.control.allocations import Allocations
 from clientorg.control.clock import Clock, rfc3339, rfc3339_micro
 from clientorg.control.deletion import Deleter
 from clientorg.control.gather import (
+    channels_of,
     licensing_problem,
     org_of,
     report_samples,
@@ -28,12 +30,15 @@ from clientorg.control.gather import (
 from clientorg.control.samples import Samples
 from clientorg.control.store import Client, Name, Plan, Pool, Store
 from clientorg.control.workspaces import Outcome, Workspaces
+from clientorg.domain import outbox as box
 from clientorg.domain.allocation import adopt, reduce
 from clientorg.domain.client_status import Facts, Problem, Run, refused_status, status_of
 from clientorg.domain.conditions import find
 from clientorg.domain.decision import Decision, decide
 from clientorg.domain.merge_patch import merge_patch
-from clientorg.errors import ConflictError, InvalidError, PlanError
+from clientorg.domain.messages import Entry, Outbox, from_status, to_status
+from clientorg.domain.notices import add_all, failing_text, notices
+from clientorg.errors import ConflictError, InputError, InvalidError, PlanError
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +62,7 @@ class Result:
 
 
 DONE = Result()
-_REMEMBERED = ("deactivation", "meters", "thresholds", "outbox")
+_REMEMBERED = ("deactivation", "meters", "thresholds", "outbox", "lastHandledResend")
 """What status remembers, and a pass that decides nothing leaves as it is."""
 
 
@@ -82,6 +87,7 @@ class Surroundings:
     clock: Clock
     pool_changed: Callable[[Name], None]
     became_ready: Callable[[float], None]
+    mail_due: Callable[[Name], None]
     purges_per_hour: int = 10
 
 
@@ -149,7 +155,7 @@ class ClientReconciler:
         if facts.wanted and self._is_undecided(client, facts):
             return DONE  # the pool has not decided yet; its pass asks for another one here
         if decision.purge:
-            return await self._purge(client, facts, decision)
+            return await self._purge(client, plan, facts, decision)
         outcome = Outcome()
         if facts.workspace is None and not facts.is_purged and _may_provision(facts):
             forced = client.reconcile_requested != status.get("lastHandledReconcileAt")
@@ -157,8 +163,49 @@ class ClientReconciler:
                 org_of(client), plan.template, closed=decision.gate_closed, forced=forced
             )
             facts = _with_outcome(facts, outcome, plan)
-        await self._patch_status(client, facts, decision)
-        return Result(outcome.retry_after_seconds, outcome.failed, decision.next_due)
+        return await self._finish(client, plan, facts, decision, outcome)
+
+    async def _finish(self, client: Client, plan: Plan, facts: Facts, decision: Decision, outcome: Outcome) -> Result:
+        """The messages that follow, the status, and when to come again."""
+        facts, outbox, given_up = self._with_messages(client, plan, facts, decision)
+        after = await self._patch_status(client, facts, decision)
+        for entry in given_up:
+            note = f"message {entry.key} was given up: the outbox is full of others that cannot be delivered"
+            self._event(client, "Warning", "MessageGivenUp", note, entry.key, self._with.clock.now())
+        next_message = box.next_due(outbox, self._with.clock.now())
+        if next_message is not None:
+            self._with.mail_due(client.name)
+        if decision.reminder is not None and after.version != client.version and next_message is None:
+            return Result(0.0, outcome.failed, decision.next_due)  # no channel is on: it is delivered by being told
+        dues = [due for due in (decision.next_due, next_message) if due is not None]
+        return Result(outcome.retry_after_seconds, outcome.failed, min(dues, default=None))
+
+    def _with_messages(
+        self, client: Client, plan: Plan, facts: Facts, decision: Decision
+    ) -> tuple[Facts, Outbox, list[Entry]]:
+        before, now = client.status, self._with.clock.now()
+        channels = channels_of(plan.template.spec.notifications)
+        outbox = from_status(before.get("outbox") or ())
+        for channel in Channel:
+            if channel not in channels:
+                outbox = box.switch_off(outbox, channel)
+        outbox, given_up = add_all(outbox, notices(before, facts, decision, now), now, channels)
+        if client.resend is not None and client.resend != before.get("lastHandledResend"):
+            wanted = client.resend.partition("@")[0]
+            is_key = any(entry.key == wanted for entry in outbox)
+            try:
+                outbox = box.resend(
+                    outbox, now, key=wanted if is_key else None, kind=None if is_key else wanted, channels=channels
+                )
+            except InputError as error:
+                self._event(client, "Warning", "ResendRefused", str(error), client.resend, now)
+        facts = replace(
+            facts,
+            outbox=tuple(to_status(outbox)),
+            undelivered=failing_text(outbox),
+            resend_requested=client.resend or before.get("lastHandledResend"),
+        )
+        return facts, outbox, given_up
 
     # -- gather and decide --------------------------------------------------------------------------------------
 
@@ -295,7 +342,7 @@ class ClientReconciler:
         await self._patch_status(client, facts, keep=_REMEMBERED)
         return Result(retry_after_seconds=_DELETION_POLL_SECONDS)
 
-    async def _purge(self, client: Client, facts: Facts, decision: Decision) -> Result:
+    async def _purge(self, client: Client, plan: Plan, facts: Facts, decision: Decision) -> Result:
         """The end of the grace period: everything goes but the record (FEATURES Z9, DESIGN rules 7 and 8).
 
         That the purge begins is written down first, onto the version that was judged: a reactivation in the meantime
@@ -303,17 +350,17 @@ class ClientReconciler:
         """
         record = decision.deactivation
         if record is None or client.purge_started is None:
+            facts = self._with_messages(client, plan, facts, decision)[0]
             after = await self._patch_status(client, facts, decision)
             return Result(0.0 if after.version != client.version else 1.0)
         if not await self._with.deleter.is_still_to_be_purged(client):
             raise ConflictError(409, "Conflict", "the client changed before its purge")
         if not await self._with.workspaces.delete(org_of(client)):
-            await self._patch_status(client, facts, decision)
+            await self._patch_status(client, facts, decision, keep=("outbox",))
             return Result(retry_after_seconds=_DELETION_POLL_SECONDS)
         record = replace(record, purged=self._with.clock.now())
         facts = replace(facts, deactivation=record, holder=replace(facts.holder, held={}), used={})
-        await self._patch_status(client, facts, decision)
-        return DONE
+        return await self._finish(client, plan, facts, decision, Outcome())
 
 
 _UNREMARKABLE = frozenset({Reason.PROVISIONING, Reason.DELETING, Reason.PAUSING, Reason.RESUMING, Reason.PURGING})

@@ -8,10 +8,13 @@ from datetime import datetime, timedelta
 from clientorg.api.clientorg import WantedState
 from clientorg.api.conditions import Reason
 from clientorg.api.meta import MAX_CLIENT_NAME_LENGTH
+from clientorg.api.notifications import Channel, Notifications
 from clientorg.control.store import Client, Plan, Pool, Store
 from clientorg.domain.client_status import Problem
 from clientorg.domain.decision import Situation
 from clientorg.domain.identity import is_name_too_long
+from clientorg.domain.messages import from_status
+from clientorg.domain.notices import delivered_reminders
 from clientorg.domain.records import Json, crossings_of, deactivation_of, usage_of
 from clientorg.domain.usage import Sample, Usage
 from clientorg.domain.workspace import Org
@@ -68,6 +71,7 @@ def situation_of(
         is_provisioned=client.last_grant > 0,
         recent_purges=_recent_purges(store, client, now),
         purges_per_hour=purges_per_hour,
+        has_delivered=delivered_reminders(from_status(status.get("outbox") or ()), deactivation_of(status)),
     )
 
 
@@ -141,3 +145,15 @@ def workspace_problem(client: Client, plan: Plan | None) -> Problem | None:
             "the client anew with a shorter name",
         )
     return None
+
+
+def channels_of(notifications: Notifications | None) -> frozenset[Channel]:
+    """The ways that messages of a plan go."""
+    if notifications is None:
+        return frozenset()
+    channels = set()
+    if notifications.from_address is not None:
+        channels.add(Channel.MAIL)
+    if notifications.webhook is not None:
+        channels.add(Channel.WEBHOOK)
+    return frozenset(channels)

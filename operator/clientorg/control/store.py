@@ -16,6 +16,7 @@ import orjson
 
 from clientorg.api.meta import (
     ANNOTATION_RECONCILE,
+    ANNOTATION_RESEND,
     ANNOTATION_TRANSFER,
     FINALIZER,
     LABEL_ORG_ID,
@@ -59,6 +60,7 @@ class Client:
     org_label: str | None
     transfer: Transfer | None
     reconcile_requested: str | None
+    resend: str | None
     pool: str
     plan: str
     state: str
@@ -94,6 +96,7 @@ class Client:
             org_label=(metadata.get("labels") or {}).get(LABEL_ORG_ID),
             transfer=Transfer.parse(annotations.get(ANNOTATION_TRANSFER)),
             reconcile_requested=annotations.get(ANNOTATION_RECONCILE),
+            resend=annotations.get(ANNOTATION_RESEND),
             pool=spec["poolRef"]["name"],
             plan=spec["planRef"]["name"],
             state=spec.get("state", "Active"),

@@ -52,6 +52,7 @@ class Facts:
         provisioned: the workspace stands as wanted.
         established: everything of the workspace is there, if not all as wanted: a raise may wait, a child be repaired.
         reconcile_requested: the annotation that asked for a full pass, for status.lastHandledReconcileAt.
+        resend_requested: the annotation that asked for a message again, for status.lastHandledResend.
         blocked: what does not stop, and why; empty when all does.
         note: what the deactivation waits for, if anything.
         staleness: when usage was last reported, if that is too long ago; empty when it is not.
@@ -86,6 +87,7 @@ class Facts:
     undelivered: str | None = None
     outbox: tuple[Json, ...] = ()
     reconcile_requested: str | None = None
+    resend_requested: str | None = None
     deleting: str | None = None
 
     @property
@@ -121,6 +123,7 @@ def status_of(facts: Facts, previous: Mapping[str, Any], now: str) -> Json:
         "thresholds": crossings_json(facts.crossings),
         "outbox": list(facts.outbox),
         "lastHandledReconcileAt": facts.reconcile_requested,
+        "lastHandledResend": facts.resend_requested,
     }
     return status | {name: value for name, value in optional.items() if value}
 
