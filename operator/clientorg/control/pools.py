@@ -81,7 +81,8 @@ class PoolReconciler:
                 capacity=pool.capacity,
                 allocated=allocated,
                 requests=requests,
-                serial=pool.last_grant + 1,
+                # Above what any of them has adopted: a pool may have lost its books (made anew, restored from Git).
+                serial=1 + max([pool.last_grant, *(client.last_grant for client in members.unsatisfied.values())]),
                 strict=pool.strict,
                 most_grants=MOST_IN_FLIGHT - len(in_flight),
             )
@@ -102,14 +103,14 @@ class PoolReconciler:
         return requests
 
     def _since(self, client: Client) -> str:
-        """Since when the client waits: its creation for its first request, else when the raise was first seen."""
-        since = self._allocations.since.get(client.uid)
+        """Since when the client waits: its creation for its first request, else when the raise was first seen.
+
+        What its status says comes first: two operators at once would else write their own views in turns, for ever.
+        """
+        since = client.pending_since or self._allocations.since.get(client.uid)
         if since is None:
-            if client.last_grant == 0:
-                since = client.created
-            else:
-                since = (client.status.get("pending") or {}).get("since") or rfc3339(self._clock.now())
-            self._allocations.since[client.uid] = since
+            since = client.created if client.last_grant == 0 else rfc3339(self._clock.now())
+        self._allocations.since[client.uid] = since
         return since
 
     def _transfer(self, client: Client, wanted: dict[str, int]) -> tuple[bool, str | None]:

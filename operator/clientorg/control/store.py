@@ -72,6 +72,7 @@ class Client:
     held: dict[str, int]
     used: dict[str, int]
     last_grant: int
+    pending_since: str | None
     spec_json: bytes
     status_json: bytes
 
@@ -106,6 +107,7 @@ class Client:
             held={item["name"]: item["granted"] for item in licenses},
             used={item["name"]: item["used"] for item in licenses if "used" in item},
             last_grant=status.get("lastGrant", 0),
+            pending_since=(status.get("pending") or {}).get("since"),
             spec_json=orjson.dumps(spec),
             status_json=orjson.dumps(status),
         )

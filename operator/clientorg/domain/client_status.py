@@ -16,6 +16,7 @@ from clientorg.domain.records import Crossing, crossings_json, deactivation_json
 from clientorg.domain.usage import NOTHING, Usage
 
 Json = dict[str, Any]
+_MAX_SUMMARY = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,8 @@ def _licenses(facts: Facts) -> list[Json]:
 
 def _license_summary(licenses: Iterable[Json]) -> str:
     parts = [(item["name"], f"{item.get('used', '-')}/{item['granted']}") for item in licenses]
-    return parts[0][1] if len(parts) == 1 else ", ".join(f"{name} {text}" for name, text in parts)
+    text = parts[0][1] if len(parts) == 1 else ", ".join(f"{name} {text}" for name, text in parts)
+    return text if len(text) <= _MAX_SUMMARY else text[: _MAX_SUMMARY - 1] + "…"
 
 
 # -- conditions -------------------------------------------------------------------------------------------------------

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clientorg.api.conditions import ConditionType, Reason
+from clientorg.api.meta import MAX_QUANTITY
 from clientorg.domain.allocation import Grant, Waiting
 from clientorg.domain.conditions import State, false, merge, true
 
 Json = dict[str, Any]
+_MAX_SUMMARY = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,14 @@ def _license(facts: PoolFacts, name: str) -> Json:
         "total": total,
         "allocated": allocated,
         "available": total - allocated,
-        "pending": facts.wanted_more.get(name, 0),
+        "pending": min(facts.wanted_more.get(name, 0), MAX_QUANTITY),  # anybody may ask for more than can be shown
     }
 
 
 def _license_summary(licenses: Sequence[Json]) -> str:
     parts = [(item["name"], f"{item['allocated']}/{item['total']}") for item in licenses]
-    return parts[0][1] if len(parts) == 1 else ", ".join(f"{name} {text}" for name, text in parts)
+    text = parts[0][1] if len(parts) == 1 else ", ".join(f"{name} {text}" for name, text in parts)
+    return text if len(text) <= _MAX_SUMMARY else text[: _MAX_SUMMARY - 1] + "…"
 
 
 def _states(facts: PoolFacts, licenses: Sequence[Json]) -> list[State]:
