@@ -16,6 +16,7 @@ from clientorg.cluster.credentials import Credentials, Source
 from clientorg.control.runtime import connect
 from clientorg.control.settings import Settings
 from clientorg.errors import ConfigurationError
+from handlers.session import session_for
 
 logger = logging.getLogger(__name__)
 
@@ -82,23 +83,11 @@ async def stop(memo: Any, **_: Any) -> None:
 
 
 @kopf.on.login()
-async def login(memo: Any, **_: Any) -> kopf.ConnectionInfo:
-    """The same credentials as ours."""
+async def login(memo: Any, **_: Any) -> kopf.AiohttpSession:
+    """The same credentials as ours, read anew each time that Kopf asks."""
     ours: Settings = memo.get("settings") or Settings()
-    found = await Credentials.load(Source(ours.kubeconfig, ours.context))
-    scheme, _space, token = (found.authorization() or "").partition(" ")
-    certificate, key = found.client_certificate
-    return kopf.ConnectionInfo(
-        server=found.server,
-        ca_path=found.ca_file,
-        insecure=found.is_insecure,
-        scheme=scheme or None,
-        token=token or None,
-        certificate_path=certificate,
-        private_key_path=key,
-        proxy_url=found.proxy,
-        default_namespace=found.default_namespace,
-    )
+    credentials = await Credentials.load(Source(ours.kubeconfig, ours.context))
+    return session_for(credentials, memo.runtime.list_kind)
 
 
 def _terminate(error: BaseException) -> None:

@@ -14,7 +14,7 @@ from clientorg.cluster.credentials import Source
 from clientorg.cluster.events import Recorder
 from clientorg.cluster.informer import Informer
 from clientorg.cluster.lease import Elector
-from clientorg.cluster.resources import BLUEPRINT_RESOURCES, CLIENT_ORGS, WORKSPACE_RESOURCES
+from clientorg.cluster.resources import BLUEPRINT_RESOURCES, WORKSPACE_RESOURCES
 from clientorg.cluster.rest import Api
 from clientorg.control.allocations import Allocations
 from clientorg.control.children import Children, Item
@@ -75,6 +75,7 @@ class Runtime:
                 clock=clock,
                 pool_changed=self._sources.pool_changed,
                 became_ready=self.metrics.time_to_ready_seconds.observe,
+                mail_due=lambda name: None,
                 purges_per_hour=settings.purges_per_hour,
             )
         )
@@ -108,6 +109,7 @@ class Runtime:
         self._gate = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._primed = asyncio.Event()
+        self._listed = {kind: asyncio.Event() for kind in RESOURCES}
         self._stopping = False
         version_of = attrgetter("metadata.resourceVersion")
         self._informers = [
@@ -166,7 +168,8 @@ class Runtime:
 
     async def _lead(self) -> None:
         """Open the gate when the caches are filled and this process leads."""
-        await self._prime()
+        for listed in self._listed.values():
+            await listed.wait()
         for informer in self._informers:
             await informer.synced.wait()
         self._primed.set()
@@ -183,38 +186,32 @@ class Runtime:
         counts = {"clients": len(store.clients), "pools": len(store.pools), "plans": len(store.plans)}
         logger.info("working", extra=counts)
 
-    async def _prime(self) -> None:
-        """Fill the store by our own paged lists. Kopf's listing brings the same objects again, which costs little."""
-        delay = 0.5
-        while True:
-            try:
-                for kind, resource in RESOURCES.items():
-                    async for page in self._api.list_pages(resource):
-                        for item in page["items"]:
-                            self.observe(kind, "LISTED", item)
-                return
-            except ClientOrgError as error:
-                logger.warning("cannot list, again in %.1f s: %s", delay, error)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 15.0)
+    async def list_kind(self, kind: Kind) -> None:
+        """List a kind completely, and forget what is not there any more. Kopf watches from before this list.
+
+        Raises:
+            ApiError: the server refuses.
+            UnreachableError: no answer.
+        """
+        found: set[str] = set()
+        listed_at = 0
+        async for page in self._api.list_pages(RESOURCES[kind]):
+            listed_at = int(page["metadata"]["resourceVersion"])
+            for item in page["items"]:
+                found.add(item["metadata"]["uid"])
+                self.observe(kind, "LISTED", item)
+        self._sources.drop_phantoms(kind, found, listed_at)
+        self._listed[kind].set()
 
     async def _audit(self) -> None:
         """Now and then list the clients, and drop those whose deletion no event told (DESIGN section 8)."""
         await self._primed.wait()
         while True:
             await asyncio.sleep(self.settings.audit_seconds)
-            found: set[str] = set()
-            listed_at = 0
             try:
-                async for page in self._api.list_pages(CLIENT_ORGS):
-                    listed_at = int(page["metadata"]["resourceVersion"])
-                    for item in page["items"]:
-                        found.add(item["metadata"]["uid"])
-                        self.observe(Kind.CLIENT, "LISTED", item)
+                await self.list_kind(Kind.CLIENT)
             except ClientOrgError as error:
                 logger.warning("audit postponed: %s", error)
-                continue
-            self._sources.drop_phantoms(found, listed_at)
 
     # -- health and metrics -----------------------------------------------------------------------------------------
 
@@ -229,7 +226,8 @@ class Runtime:
         problems = []
         if not self._primed.is_set():
             waiting = [informer.resource.plural for informer in self._informers if not informer.synced.is_set()]
-            problems.append(f"caches are being filled: {', '.join(waiting) or 'clientorgs'}")
+            waiting += [RESOURCES[kind].plural for kind, listed in self._listed.items() if not listed.is_set()]
+            problems.append(f"caches are being filled: {', '.join(waiting)}")
         elif broken := [informer.resource.plural for informer in self._informers if not informer.healthy]:
             problems.append(f"no watch of {', '.join(broken)}: the API server is out of reach, or rights are missing")
         if self._stopping:
@@ -242,14 +240,8 @@ class Runtime:
         metrics.queue_running.set(self._queue.running())
         metrics.queue_delayed.set(self._queue.delayed())
         metrics.timers.set(len(self._timers))
-        known = {
-            Kind.CLIENT: store.clients,
-            Kind.POOL: store.pools,
-            Kind.PLAN: store.plans,
-            Kind.REPORT: store.reports,
-        }
-        for kind, objects in known.items():
-            metrics.objects.labels(kind.value).set(len(objects))  # type: ignore[arg-type]
+        for kind in RESOURCES:
+            metrics.objects.labels(kind.value).set(len(store.all_of(kind)))
         metrics.events_dropped.set(self._events.dropped)
         metrics.leader.set(self._elector.is_leader or not self.settings.leader_election)
         metrics.synced.set(self._primed.is_set())

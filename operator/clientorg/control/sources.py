@@ -136,11 +136,11 @@ class Sources:
         self._plan_changed((name[0], client.plan))
         self._queue_all(Kind.REPORT, (report.name for report in self._store.reports_of(client)))
 
-    def drop_phantoms(self, found: set[str], listed_at: int) -> None:
-        """Forget the clients that a complete list, as of that resourceVersion, did not name."""
-        for client in list(self._store.clients.values()):
-            if client.uid not in found and client.version <= listed_at:
-                self.forget_client(client.name, client.uid)
+    def drop_phantoms(self, kind: Kind, found: set[str], listed_at: int) -> None:
+        """Forget the objects that a complete list, as of that resourceVersion, did not name."""
+        for item in self._store.all_of(kind):
+            if item.uid not in found and item.version <= listed_at:
+                self.gone(kind, item.name, item.uid)
 
     # -- what passes and informers ask for --------------------------------------------------------------------------
 

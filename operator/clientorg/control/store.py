@@ -7,7 +7,7 @@ little memory, so that of a client only what decides is kept as Python objects, 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -295,6 +295,23 @@ class Store:
         self._client_of_org: dict[Name, Name] = {}
         self._members: dict[Name, PoolMembers] = {}
         self._by_plan: dict[Name, set[Name]] = defaultdict(set)
+
+    def _of(self, kind: str) -> Mapping[Name, Client | Pool | Plan | Report]:
+        known: dict[str, Mapping[Name, Client | Pool | Plan | Report]] = {
+            "ClientOrg": self.clients,
+            "QuotaPool": self.pools,
+            "OrgPlan": self.plans,
+            "UsageReport": self.reports,
+        }
+        return known[kind]
+
+    def all_of(self, kind: str) -> list[Client | Pool | Plan | Report]:
+        """Every object of a kind."""
+        return list(self._of(kind).values())
+
+    def get(self, kind: str, name: Name) -> Client | Pool | Plan | Report | None:
+        """One object, if it is known."""
+        return self._of(kind).get(name)
 
     def put_client(self, manifest: Json) -> Client | None:
         """Take in a client, unless a newer version is known. Returns what is new, or None."""

@@ -113,25 +113,15 @@ class Worker:
         try:
             manifest = await self._api.get(RESOURCES[kind], *name)
         except NotFoundError:
-            uid = self._known_uid(kind, name)
-            if uid is not None:
-                self._sources.gone(kind, name, uid)
+            known = self._store.get(kind, name)
+            if known is not None:
+                self._sources.gone(kind, name, known.uid)
             return
         except ClientOrgError:
             self._queue.retry(key)
             return
         self._sources.observe(kind, "MODIFIED", manifest)
         self._queue.retry(key)
-
-    def _known_uid(self, kind: Kind, name: Name) -> str | None:
-        store = self._store
-        known = {
-            Kind.CLIENT: store.clients.get(name),
-            Kind.POOL: store.pools.get(name),
-            Kind.PLAN: store.plans.get(name),
-            Kind.REPORT: store.reports.get(name),
-        }[kind]
-        return known.uid if known is not None else None
 
     def _fields(self, key: Key) -> dict[str, Any]:
         kind, name = key
