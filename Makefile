@@ -1,0 +1,121 @@
+# clientorg-operator. `make` or `make help` lists the targets. Needs Python 3.11 or newer, and make.
+# All Python packages go into .venv; the binaries of the control plane into a cache folder (CLIENTORG_CACHE, by default
+# the user's own), both at their first use.
+
+SHELL := /bin/sh
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+PYTHON ?=
+CLUSTER ?= $(or $(CLIENTORG_CLUSTER),local)
+STORY ?= quickstart
+ONCE ?=
+N ?= 1000
+ARGS ?=
+
+PY := .venv/bin/python
+on = $(filter-out 0 no false,$(1))
+# `exec`, so that a signal to make's child reaches the program and not a shell in between.
+RUN := exec $(PY) -m
+E2E = $(wildcard tests/e2e)
+
+# Any Python that is new enough and complete; Debian has venv in a package of its own.
+define find-python
+for python in $(PYTHON) python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	command -v "$$python" >/dev/null 2>&1 || continue; \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+	if "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then found=$$python; break; fi; \
+	incomplete=$$python; \
+done; \
+if [ -z "$${found:-}" ] && [ -n "$${incomplete:-}" ]; then \
+	echo "error: $$incomplete lacks venv or ensurepip; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; \
+elif [ -z "$${found:-}" ]; then \
+	echo "error: no Python 3.11 or newer on PATH; install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; \
+fi
+endef
+
+.PHONY: help
+help: ## Show this help
+	@echo "Usage: make TARGET [NAME=value]"
+	@echo
+	@while IFS= read -r line; do case $$line in [a-z]*:*'## '*) \
+		printf '  %-10s %s\n' "$${line%%:*}" "$${line##*## }";; esac; done <Makefile
+
+.PHONY: demo
+demo: venv ## From nothing to five Ready clients, until Ctrl-C [CLUSTER=local|kind|kubeconfig] [ONCE=1] [STORY=quickstart]
+	@$(RUN) tests.demo run --cluster=$(CLUSTER) --story=$(STORY) $(if $(call on,$(ONCE)),--once)
+
+.PHONY: up
+up: venv ## The same cluster and operator in the background: eval "$(make -s up)" [CLUSTER=local|kind|kubeconfig]
+	@$(RUN) tests.demo up --cluster=$(CLUSTER)
+
+.PHONY: down
+down: venv ## End what `make up` started
+	@$(RUN) tests.demo down
+
+.PHONY: build
+build: venv ## Build the control plane's binaries into the cache folder, as far as they are missing
+	@$(RUN) tests.controlplane build
+
+.PHONY: test
+test: build ## All tests: unit, cluster, e2e [ARGS="-k name -x"]
+	@$(RUN) pytest tests/unit tests/cluster $(E2E) $(ARGS)
+
+.PHONY: check
+check: lint ## Linters and the fast tests
+	@$(RUN) pytest tests/unit -q $(ARGS)
+
+.PHONY: lint
+lint: venv ## Format, style, types, layers, generated files, lock
+	@failed=; \
+	check() { "$$@" || failed=yes; }; \
+	check $(PY) -m ruff check --quiet .; \
+	check $(PY) -m ruff format --check --quiet .; \
+	check $(PY) -m mypy --no-error-summary; \
+	check $(PY) -m mypy --no-error-summary requirements/environment.py docs/settings_page.py; \
+	check .venv/bin/lint-imports --no-logo; \
+	check $(PY) -m clientorg.api.crd crds --check; \
+	check $(PY) -m docs.settings_page --check; \
+	check $(PY) requirements/environment.py check; \
+	[ -z "$$failed" ] || { echo "error: not clean" >&2; exit 1; }
+
+.PHONY: bench
+bench: venv ## Throughput beside the bare API writes, memory, restart [N=1000]
+	@$(RUN) tests.bench -n $(N) $(ARGS)
+
+.PHONY: crds
+crds: venv ## Generate crds/ from operator/clientorg/api
+	@$(RUN) clientorg.api.crd crds
+
+.PHONY: docs
+docs: venv ## Generate docs/settings.md from the operator's settings
+	@$(RUN) docs.settings_page
+
+.PHONY: kind-up
+kind-up: ## A kind cluster instead of the embedded control plane, where Docker runs
+	@command -v kind >/dev/null || { echo "error: no kind on PATH; CLUSTER=local needs neither kind nor Docker" >&2; exit 1; }
+	@mkdir -p .run
+	@kind get clusters 2>/dev/null | grep -qx clientorg \
+		&& kind export kubeconfig --name clientorg --kubeconfig .run/kind.yaml >&2 \
+		|| kind create cluster --name clientorg --kubeconfig .run/kind.yaml --wait 180s >&2
+	@echo "export KUBECONFIG=$(CURDIR)/.run/kind.yaml"
+
+.PHONY: kind-down
+kind-down: ## Delete the kind cluster
+	@command -v kind >/dev/null || { echo "error: no kind on PATH" >&2; exit 1; }
+	@kind delete cluster --name clientorg && rm -f .run/kind.yaml
+
+.PHONY: venv
+venv: ## Set up .venv, as far as it is not
+	@$(find-python); exec "$$found" requirements/environment.py venv
+
+.PHONY: lock
+lock: ## Resolve requirements/dev.txt anew from pyproject.toml
+	@$(find-python); exec "$$found" requirements/environment.py lock
+
+.PHONY: clean
+clean: ## Remove what can be made again: the cluster of `make up`, .venv, caches (not the control plane's binaries)
+	@if [ -x $(PY) ] && [ -d .run ]; then $(PY) -m tests.demo down; fi
+	@rm -rf .venv .run dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find operator tests docs requirements -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,132 @@
+"""The columns of `list`: table, wide and CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from clientorg.cli.rows import ClientRow, remaining_text, usage_text
+from clientorg.cli.table import Cell, as_csv, cells
+from clientorg.cli.terminal import Color
+from clientorg.cli.text import age, plain
+
+STATE_COLORS: dict[str, Color] = {
+    "Active": "green",
+    "Provisioning": "yellow",
+    "PendingApproval": "yellow",
+    "Paused": "yellow",
+    "Deactivated": "dim",
+    "Terminated": "dim",
+    "Purged": "dim",
+    "Deleting": "red",
+    "Deleted": "red",
+    "Rejected": "red",
+}
+READY_COLORS: dict[str, Color] = {"True": "green", "False": "red", "Unknown": "yellow"}
+
+
+def header(*, wide: bool, namespaces: bool) -> list[str]:
+    """Headings of the table."""
+    return [
+        *(["NAMESPACE"] if namespaces else []),
+        "NAME",
+        "STATE",
+        "READY",
+        "REASON",
+        "PLAN",
+        "USED/GRANTED",
+        "REMAINING",
+        "AGE",
+        *(["DISPLAY NAME", "POOL", "ORG ID", "WORKSPACE", "CONTACT", "TAGS", "QUEUE", "MESSAGE"] if wide else []),
+    ]
+
+
+def row_cells(row: ClientRow, now: datetime, *, wide: bool, namespaces: bool) -> list[Cell]:
+    """A client's cells, under `header`. A dash stands for what is not known yet."""
+    shown: list[str | Cell] = [
+        *([row.namespace] if namespaces else []),
+        row.name,
+        Cell(plain(row.state or "-"), STATE_COLORS.get(row.state)),
+        Cell(plain(row.ready or "-"), READY_COLORS.get(row.ready)),
+        row.reason or "-",
+        row.plan or "-",
+        usage_text(row.licenses) or "-",
+        remaining_text(row.licenses) or "-",
+        age(row.created, now),
+    ]
+    if wide:
+        shown += [
+            row.display_name or "-",
+            row.pool or "-",
+            row.org_id or "-",
+            row.workspace or "-",
+            row.email or "-",
+            ",".join(row.tags) or "-",
+            "-" if row.queue_position is None else str(row.queue_position),
+            row.message or "-",
+        ]
+    return cells(*shown)
+
+
+CSV_COLUMNS = (
+    "namespace",
+    "name",
+    "displayName",
+    "state",
+    "ready",
+    "reason",
+    "message",
+    "plan",
+    "pool",
+    "orgID",
+    "workspace",
+    "url",
+    "organization",
+    "industry",
+    "contact",
+    "email",
+    "tags",
+    "created",
+    "queuePosition",
+)
+
+
+def csv_text(rows: Sequence[ClientRow], *, headers: bool = True, licenses: Iterable[str] | None = None) -> str:
+    """CSV with three columns for every license that any client has (FEATURES S12).
+
+    Args:
+        licenses: the licenses that get columns, for output that comes in pieces; absent: those of the rows.
+    """
+    names = sorted({item.name for row in rows for item in row.licenses}) if licenses is None else list(licenses)
+    top = [*CSV_COLUMNS, *(f"{name}.{what}" for name in names for what in ("granted", "used", "remaining"))]
+    return as_csv(top, [_csv_row(row, names) for row in rows], headers=headers)
+
+
+def _csv_row(row: ClientRow, names: Sequence[str]) -> list[str | int | None]:
+    held = {item.name: item for item in row.licenses}
+    licenses: list[str | int | None] = []
+    for name in names:
+        item = held.get(name)
+        licenses += [item.granted, item.used, item.remaining] if item else [None, None, None]
+    return [
+        row.namespace,
+        row.name,
+        row.display_name,
+        row.state,
+        row.ready,
+        row.reason,
+        row.message,
+        row.plan,
+        row.pool,
+        row.org_id,
+        row.workspace,
+        row.url,
+        row.organization,
+        row.industry,
+        row.contact,
+        row.email,
+        " ".join(row.tags),
+        row.created.isoformat().replace("+00:00", "Z") if row.created else None,
+        row.queue_position,
+        *licenses,
+    ]

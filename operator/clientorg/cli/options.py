@@ -1,0 +1,69 @@
+"""Flags that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+PROGRAM = "kubectl clientorg"
+
+Namespace = Annotated[
+    str | None,
+    typer.Option("--namespace", "-n", metavar="NAME", help="Namespace of the agency. Default: the context's."),
+]
+Context = Annotated[
+    str | None, typer.Option("--context", metavar="NAME", help="Context of the kubeconfig. Default: the current one.")
+]
+Kubeconfig = Annotated[
+    str | None,
+    typer.Option("--kubeconfig", metavar="FILE", help="The kubeconfig. Default: $KUBECONFIG, then ~/.kube/config."),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Version = Annotated[bool, typer.Option("--version", help="Show the version and exit.")]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which cluster, as whom, in which namespace. None means what the kubeconfig says."""
+
+    namespace: str | None = None
+    context: str | None = None
+    kubeconfig: str | None = None
+
+    def over(self, other: Target) -> Target:
+        """What is said here, and for the rest what the other says (flags after the command win)."""
+        return Target(
+            self.namespace or other.namespace, self.context or other.context, self.kubeconfig or other.kubeconfig
+        )
+
+
+class DryRun(StrEnum):
+    """How far a command that changes something goes."""
+
+    NONE = "none"
+    SERVER = "server"
+    CLIENT = "client"
+
+    @property
+    def suffix(self) -> str:
+        """What follows a line that tells what was done."""
+        return {"none": "", "server": " (server dry run)", "client": " (dry run)"}[self.value]
+
+
+DryRunFlag = Annotated[
+    DryRun,
+    typer.Option(
+        "--dry-run",
+        metavar="[=server|client|none]",
+        help="Change nothing: server (the default of the flag) has the API server check everything, client does not "
+        "ask it.",
+    ),
+]
+YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+WaitFlag = Annotated[
+    str,
+    typer.Option("--wait", metavar="[=DURATION]", help="Wait until the operator has done it, at most so long."),
+]
