@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import sys
-from typing import Any
+from collections.abc import Callable
 
 import kopf
 import uvloop
@@ -20,7 +21,10 @@ from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfi
 from clientorg import __version__
 from clientorg.control import logs
 from clientorg.control.settings import Settings
+from clientorg.errors import ConfigurationError
 from handlers import lifecycle, objects  # noqa: F401 - for what they register
+
+logger = logging.getLogger(__name__)
 
 
 class SharedMemo(kopf.Memo):
@@ -65,7 +69,8 @@ class Main(BaseSettings):
 
 
 def run(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT. Returns the exit status: 0 after a clean end, 1 when a part of it failed."""
+    """Run until SIGTERM or SIGINT. Returns the exit status: 0 after a clean end, 1 when a part of it failed, 2 when it
+    cannot run as it was started."""
     logs.configure(settings.log_level, settings.log_format)
     failures: list[BaseException] = []
 
@@ -74,22 +79,25 @@ def run(settings: Settings) -> int:
         if len(failures) == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    memo = SharedMemo(settings=settings, on_failure=fail)
     # Ten thousand clients are a large, long-lived heap: look through it seldom.
     gc.set_threshold(50_000, 20, 50)
     try:
-        uvloop.run(_operate(memo))
+        uvloop.run(_operate(settings, fail))
     except (KeyboardInterrupt, asyncio.CancelledError):
         pass
-    except Exception as error:
+    except ConfigurationError as error:
         print(f"clientorg-operator: {error}", file=sys.stderr)
+        return 2
+    except Exception:
+        logger.exception("ended")
         return 1
     return 1 if failures else 0
 
 
-async def _operate(memo: Any) -> None:
-    registry = kopf.get_default_registry()
-    await kopf.operator(registry=registry, clusterwide=True, standalone=True, memo=memo)
+async def _operate(settings: Settings, fail: Callable[[BaseException], None]) -> None:
+    runtime = await lifecycle.begin(settings)
+    runtime.on_failure = fail
+    await kopf.operator(clusterwide=True, standalone=True, memo=SharedMemo(runtime=runtime))
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import kopf
 from pydantic import ValidationError
 
 from clientorg.cluster.credentials import Credentials, Source
-from clientorg.control.runtime import connect
+from clientorg.control.runtime import Runtime, connect
 from clientorg.control.settings import Settings
 from clientorg.errors import ConfigurationError
 from handlers.session import session_for
@@ -61,17 +61,26 @@ def _tune(settings: kopf.OperatorSettings) -> None:
 
 @kopf.on.startup(errors=kopf.ErrorsMode.PERMANENT)
 async def start(settings: kopf.OperatorSettings, memo: Any, **_: Any) -> None:
-    """Connect, listen for probes, begin to fill the caches."""
+    """Tune Kopf; connect and begin to fill the caches, unless `python -m handlers` has done so already."""
     _tune(settings)
-    try:
-        ours: Settings = memo.get("settings") or Settings()
-        runtime = await connect(ours)
-        runtime.on_failure = memo.get("on_failure") or _terminate
-        await runtime.start()
-    except (ConfigurationError, ValidationError) as error:
-        raise kopf.PermanentError(str(error)) from error
-    memo.runtime = runtime
-    logger.info("started", extra={"identity": ours.identity, "addresses": runtime.health.addresses})
+    if memo.get("runtime") is None:
+        try:
+            memo.runtime = await begin(Settings())
+            memo.runtime.on_failure = _terminate
+        except (ConfigurationError, ValidationError) as error:
+            raise kopf.PermanentError(str(error)) from error
+
+
+async def begin(settings: Settings) -> Runtime:
+    """Connect, listen for probes, begin to fill the caches.
+
+    Raises:
+        ConfigurationError: there are no usable credentials, or an address is taken.
+    """
+    runtime = await connect(settings)
+    await runtime.start()
+    logger.info("started", extra={"identity": settings.identity, "addresses": runtime.health.addresses})
+    return runtime
 
 
 @kopf.on.cleanup()
@@ -85,7 +94,7 @@ async def stop(memo: Any, **_: Any) -> None:
 @kopf.on.login()
 async def login(memo: Any, **_: Any) -> kopf.AiohttpSession:
     """The same credentials as ours, read anew each time that Kopf asks."""
-    ours: Settings = memo.get("settings") or Settings()
+    ours = memo.runtime.settings
     credentials = await Credentials.load(Source(ours.kubeconfig, ours.context))
     return session_for(credentials, memo.runtime.list_kind)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clientorg.cluster.lease import LeaseTimes
@@ -61,6 +61,16 @@ class Settings(BaseSettings):
     metrics_address: str = Field(default="127.0.0.1:8081", description="Address of /metrics; empty: none.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least severe level.")
     log_format: Literal["json", "plain"] = Field(default="json", description="JSON lines, or plain text for people.")
+
+    @model_validator(mode="after")
+    def _lease_times_fit(self) -> Self:
+        """The leader has to give up before its lease runs out, and to try more than once before it gives up."""
+        if not self.lease_retry_seconds < self.renew_deadline_seconds < self.lease_seconds:
+            raise ValueError(
+                "lease-retry-seconds must be below renew-deadline-seconds, and that below lease-seconds; the defaults "
+                "are 2, 10 and 15"
+            )
+        return self
 
     @property
     def lease_times(self) -> LeaseTimes:
