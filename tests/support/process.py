@@ -14,7 +14,7 @@ from typing import Self
 import httpx
 import psutil
 
-from tests.controlplane.tether import spawn
+from tests.controlplane.process import spawn
 from tests.controlplane.waiting import wait_until
 from tests.support.install import ROOT
 

@@ -320,6 +320,9 @@ class ClientOrgStatus(ApiModel):
     last_handled_reconcile_at: Annotated[str, Field(max_length=256)] | None = Field(
         default=None, description="The value of clientorg.dev/reconcile-requested-at that was answered last."
     )
+    last_transfer: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None, description="The value of clientorg.dev/transfer-from that was carried out last; it counts once."
+    )
     last_handled_resend: Annotated[str, Field(max_length=256)] | None = Field(
         default=None, description="The value of clientorg.dev/resend-notification that was answered last."
     )

@@ -171,8 +171,9 @@ class Applier:
         self._children.forget(org.namespace, key)
         return True
 
-    async def delete_namespace(self, org: Org) -> bool:
-        """Delete the workspace with everything in it. Returns whether it is gone, which is asked of the server.
+    async def delete_namespace(self, org: Org) -> str | None:
+        """Delete the workspace with everything in it. None when it is gone, which is asked of the server; else what is
+        in the way, as the namespace's conditions tell.
 
         A namespace of that name that is not this client's is left alone and counts as gone.
         """
@@ -180,19 +181,20 @@ class Applier:
             found = await self._api.get(NAMESPACES, None, org.namespace)
         except NotFoundError:
             self._children.forget(org.namespace, NAMESPACE_KEY)
-            return True
+            return None
         metadata = found["metadata"]
         if (metadata.get("annotations") or {}).get(ANNOTATION_OWNER_UID) != org.uid:
             logger.warning("namespace %s is not this client's; it is left alone", org.namespace)
-            return True
+            return None
         if "deletionTimestamp" not in metadata:
             try:
                 await self._api.delete(NAMESPACES, None, org.namespace, uid=metadata["uid"])
             except NotFoundError:
-                return True
+                return None
             except ConflictError:
-                return False  # another of that name since; look again
-        return False
+                return ""  # another of that name since; look again
+        conditions = (found.get("status") or {}).get("conditions") or ()
+        return "; ".join(item["message"] for item in conditions if item.get("status") == "True")
 
 
 _RESOURCES = {resource.kind: resource for resource in (*WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES)}

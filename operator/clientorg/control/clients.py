@@ -62,7 +62,7 @@ class Result:
 
 
 DONE = Result()
-_REMEMBERED = ("deactivation", "meters", "thresholds", "outbox", "lastHandledResend")
+_REMEMBERED = ("deactivation", "meters", "thresholds", "outbox", "lastHandledResend", "lastTransfer")
 """What status remembers, and a pass that decides nothing leaves as it is."""
 
 
@@ -249,6 +249,7 @@ class ClientReconciler:
             deactivation=decision.deactivation,
             run=Run.STOPPING if decision.gate_closed else Run.RUNNING,
             note=note,
+            transferred=_transferred(client, decision),
             reconcile_requested=client.reconcile_requested,
         )
 
@@ -322,7 +323,8 @@ class ClientReconciler:
         """Everything of the client goes; the finalizer is released when the server says that it is gone (Z10)."""
         if not client.has_finalizer:
             return DONE
-        if await self._with.workspaces.delete(org_of(client)):
+        left = await self._with.workspaces.delete(org_of(client))
+        if left is None:
             answer = await self._with.deleter.release(client)
             if answer is not None:
                 self._take(answer, client)
@@ -337,7 +339,7 @@ class ClientReconciler:
             wanted=client.wanted,
             used=client.used,
             reconcile_requested=client.reconcile_requested,
-            deleting=f"deleting namespace {client.namespace} with everything in it",
+            deleting=_deleting(client, left),
         )
         await self._patch_status(client, facts, keep=_REMEMBERED)
         return Result(retry_after_seconds=_DELETION_POLL_SECONDS)
@@ -355,7 +357,9 @@ class ClientReconciler:
             return Result(0.0 if after.version != client.version else 1.0)
         if not await self._with.deleter.is_still_to_be_purged(client):
             raise ConflictError(409, "Conflict", "the client changed before its purge")
-        if not await self._with.workspaces.delete(org_of(client)):
+        left = await self._with.workspaces.delete(org_of(client))
+        if left is not None:
+            facts = replace(facts, note=Problem(Reason.PURGING, _deleting(client, left)))
             await self._patch_status(client, facts, decision, keep=("outbox",))
             return Result(retry_after_seconds=_DELETION_POLL_SECONDS)
         record = replace(record, purged=self._with.clock.now())
@@ -364,6 +368,20 @@ class ClientReconciler:
 
 
 _UNREMARKABLE = frozenset({Reason.PROVISIONING, Reason.DELETING, Reason.PAUSING, Reason.RESUMING, Reason.PURGING})
+
+
+def _transferred(client: Client, decision: Decision) -> str | None:
+    """The move that is done now, or the one before."""
+    move = client.transfer
+    if move is not None and decision.holder.held.get(move.license, 0) >= move.to:
+        return str(move)
+    before: str | None = client.status.get("lastTransfer")
+    return before
+
+
+def _deleting(client: Client, left: str) -> str:
+    text = f"deleting namespace {client.namespace} with everything in it"
+    return f"{text}; in the way: {left}" if left else text
 
 
 def _may_provision(facts: Facts) -> bool:

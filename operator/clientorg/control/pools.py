@@ -99,7 +99,9 @@ class PoolReconciler:
             if uid in flying or not wanted or any(name not in pool.capacity for name in client.wanted):
                 continue
             first, blocked_by = self._transfer(client, wanted)
-            requests.append(Request(uid, client.name[1], self._since(client), client.held, wanted, first, blocked_by))
+            order = self._allocations.order.setdefault(uid, client.version)
+            request = Request(uid, client.name[1], self._since(client), client.held, wanted, first, blocked_by, order)
+            requests.append(request)
         return requests
 
     def _since(self, client: Client) -> str:
@@ -242,10 +244,9 @@ class PoolReconciler:
 
     def _announce(self, members: PoolMembers, outcome: Outcome) -> None:
         """Wake the clients that were granted something, and those whose place in the queue shows differently."""
-        waiting, since = self._allocations.waiting, self._allocations.since
+        waiting = self._allocations.waiting
         for grant in outcome.grants:
-            waiting.pop(grant.uid, None)
-            since.pop(grant.uid, None)
+            self._allocations.drop(grant.uid)
             if (client := members.clients.get(grant.uid)) is not None:
                 self._client_changed(client.name, True)
         for entry in outcome.waiting:

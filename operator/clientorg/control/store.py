@@ -59,6 +59,7 @@ class Client:
     finalizers: tuple[str, ...]
     org_label: str | None
     transfer: Transfer | None
+    """A move of licenses that is not done yet."""
     reconcile_requested: str | None
     resend: str | None
     pool: str
@@ -95,7 +96,7 @@ class Client:
             deleting="deletionTimestamp" in metadata,
             finalizers=tuple(metadata.get("finalizers") or ()),
             org_label=(metadata.get("labels") or {}).get(LABEL_ORG_ID),
-            transfer=Transfer.parse(annotations.get(ANNOTATION_TRANSFER)),
+            transfer=_transfer(metadata["name"], annotations.get(ANNOTATION_TRANSFER), status.get("lastTransfer")),
             reconcile_requested=annotations.get(ANNOTATION_RECONCILE),
             resend=annotations.get(ANNOTATION_RESEND),
             pool=spec["poolRef"]["name"],
@@ -141,6 +142,15 @@ class Client:
     def raises(self) -> dict[str, int]:
         """License to the quantity wanted beyond what is held."""
         return {} if self.deleting else raises(self.held, self.wanted)
+
+
+def _transfer(name: str, annotation: str | None, done: str | None) -> Transfer | None:
+    """The move that the annotation asks for. It counts once, and nobody moves licenses from itself: it is no way past
+    the queue."""
+    if annotation is None or annotation == done:
+        return None
+    transfer = Transfer.parse(annotation)
+    return transfer if transfer is not None and transfer.source != name else None
 
 
 @dataclass(slots=True)

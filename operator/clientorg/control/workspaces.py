@@ -128,12 +128,12 @@ class Workspaces:
         """Whether the workspace's namespace is there, as far as we have seen."""
         return self._children.namespace(namespace) is not None
 
-    async def delete(self, org: Org) -> bool:
-        """Delete everything. Returns whether it is gone, which is asked of the server."""
-        is_gone = await self._applier.delete_namespace(org)
-        if is_gone:
+    async def delete(self, org: Org) -> str | None:
+        """Delete everything. None when it is gone, which is asked of the server; else what is in the way, if anything."""
+        left = await self._applier.delete_namespace(org)
+        if left is None:
             self.forget(org.namespace)
-        return is_gone
+        return left
 
     def forget(self, namespace: str) -> None:
         """The workspace is gone."""

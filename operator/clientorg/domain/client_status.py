@@ -53,6 +53,7 @@ class Facts:
         provisioned: the workspace stands as wanted.
         established: everything of the workspace is there, if not all as wanted: a raise may wait, a child be repaired.
         reconcile_requested: the annotation that asked for a full pass, for status.lastHandledReconcileAt.
+        transferred: the annotation of the last move of licenses that is done, for status.lastTransfer.
         resend_requested: the annotation that asked for a message again, for status.lastHandledResend.
         blocked: what does not stop, and why; empty when all does.
         note: what the deactivation waits for, if anything.
@@ -89,6 +90,7 @@ class Facts:
     outbox: tuple[Json, ...] = ()
     reconcile_requested: str | None = None
     resend_requested: str | None = None
+    transferred: str | None = None
     deleting: str | None = None
 
     @property
@@ -125,6 +127,7 @@ def status_of(facts: Facts, previous: Mapping[str, Any], now: str) -> Json:
         "outbox": list(facts.outbox),
         "lastHandledReconcileAt": facts.reconcile_requested,
         "lastHandledResend": facts.resend_requested,
+        "lastTransfer": facts.transferred,
     }
     return status | {name: value for name, value in optional.items() if value}
 
@@ -218,7 +221,8 @@ def _deactivated(facts: Facts, record: Deactivation) -> tuple[State, State, Stat
             )
         return _well(Reason.PURGED, f"everything was deleted on {format_time(record.purged)}; the record stays")
     if record.purge_started is not None:
-        return _working(Reason.PURGING, f"deleting namespace {facts.namespace} with everything in it")
+        note = facts.note.message if facts.note is not None else "everything is about to be deleted"
+        return _working(Reason.PURGING, note)
     if facts.workspace is not None:
         problem = facts.workspace
         stuck = problem.reason in STALLING_REASONS
