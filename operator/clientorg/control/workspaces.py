@@ -129,7 +129,7 @@ class Workspaces:
         return self._children.namespace(namespace) is not None
 
     async def delete(self, org: Org) -> str | None:
-        """Delete everything. None when it is gone, which is asked of the server; else what is in the way, if anything."""
+        """Delete everything. None when it is gone, which the server is asked; else what is in the way, if anything."""
         left = await self._applier.delete_namespace(org)
         if left is None:
             self.forget(org.namespace)
