@@ -78,7 +78,11 @@ async def begin(settings: Settings) -> Runtime:
         ConfigurationError: there are no usable credentials, or an address is taken.
     """
     runtime = await connect(settings)
-    await runtime.start()
+    try:
+        await runtime.start()
+    except BaseException:
+        await runtime.stop()
+        raise
     logger.info("started", extra={"identity": settings.identity, "addresses": runtime.health.addresses})
     return runtime
 

@@ -85,6 +85,17 @@ class OperatorProcess:
             return httpx.get(f"http://127.0.0.1:{self.health_port}/readyz", trust_env=False).status_code == 200
         return False
 
+    def answers(self, probe: str) -> int:
+        """Status code of /healthz or /readyz; 0 when nothing listens."""
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.health_port}/{probe}", timeout=10).status_code
+        except httpx.TransportError:
+            return 0
+
+    def text(self, probe: str) -> str:
+        """What /healthz or /readyz says."""
+        return httpx.get(f"http://127.0.0.1:{self.health_port}/{probe}", timeout=10).text
+
     def is_running(self) -> bool:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None

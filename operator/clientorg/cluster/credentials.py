@@ -13,6 +13,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import (
     ConfigException,
@@ -105,6 +106,9 @@ async def _read(source: Source) -> tuple[Configuration, str]:
     paths = source.kubeconfig or os.environ.get("KUBECONFIG")
     default = _default_kubeconfig()
     in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ
+    missing = [path for path in (paths or "").split(os.pathsep) if path and not os.path.exists(path)]
+    if paths and len(missing) == len(paths.split(os.pathsep)):
+        raise ConfigurationError(f"no such kubeconfig: {', '.join(missing)}; {_REMEDY}")
     try:
         if paths or source.context or (default and not in_cluster):
             await load_kube_config(
@@ -114,7 +118,7 @@ async def _read(source: Source) -> tuple[Configuration, str]:
         if in_cluster:
             load_incluster_config(client_configuration=configuration)
             return configuration, await asyncio.to_thread(_pod_namespace)
-    except (ConfigException, OSError, ValueError) as error:
+    except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"cannot read the credentials for the API server: {error}; {_REMEDY}") from error
     raise ConfigurationError(f"no kubeconfig and not in a cluster; {_REMEDY}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clientorg.api.meta import LABEL_AGENCY, POOL_FINALIZER
@@ -32,6 +32,9 @@ class PoolReconciler:
     Args:
         identity: of this process; a pool that another one wrote last is recounted before anything is granted.
         client_changed: asks for a pass over a client; the flag says whether somebody waits for it.
+        seen: takes in a pool or client that was read on the way, and wakes whoever has to know: its event, when it
+            comes, is no news any more.
+        client_gone: takes in that a client is not there any more.
     """
 
     def __init__(
@@ -42,6 +45,8 @@ class PoolReconciler:
         clock: Clock,
         identity: str,
         client_changed: Callable[[Name, bool], None],
+        seen: Callable[[Json], None],
+        client_gone: Callable[[Name, str], None],
         sources: Mapping[Name, SourceState],
     ) -> None:
         self._api = api
@@ -51,8 +56,12 @@ class PoolReconciler:
         self._identity = identity
         self._client_changed = client_changed
         self._usage_sources = sources
+        self._seen = seen
+        self._client_gone = client_gone
         self._labelled: set[str] = set()
         self._counted: dict[Name, object] = {}
+        self._announced: dict[str, int] = {}
+        """By pool UID, the highest serial whose clients were woken by this process."""
 
     async def reconcile(self, name: Name) -> None:
         """One pass. Raises ApiError (ConflictError: somebody else wrote the pool) and UnreachableError."""
@@ -86,8 +95,12 @@ class PoolReconciler:
                 strict=pool.strict,
                 most_grants=MOST_IN_FLIGHT - len(in_flight),
             )
+        # Grants of another process, and of our own write whose answer was lost, have still to be announced.
+        announced = self._announced.get(pool.uid, 0)
+        grants = (*(grant for grant in in_flight if grant.serial > announced), *outcome.grants)
         await self._write(pool, members, (*in_flight, *outcome.grants), outcome, allocated)
-        self._announce(members, outcome)
+        self._announce(members, grants, outcome.waiting)
+        self._announced[pool.uid] = max([announced, *(grant.serial for grant in grants)])
 
     # -- gather -------------------------------------------------------------------------------------------------
 
@@ -105,13 +118,14 @@ class PoolReconciler:
         return requests
 
     def _since(self, client: Client) -> str:
-        """Since when the client waits: its creation for its first request, else when the raise was first seen.
+        """Since when the client waits: its creation if no pass saw it yet, else when the raise was first seen.
 
         What its status says comes first: two operators at once would else write their own views in turns, for ever.
         """
         since = client.pending_since or self._allocations.since.get(client.uid)
         if since is None:
-            since = client.created if client.last_grant == 0 else rfc3339(self._clock.now())
+            is_new = client.status.get("observedGeneration", -1) < 0
+            since = client.created if is_new else rfc3339(self._clock.now())
         self._allocations.since[client.uid] = since
         return since
 
@@ -137,7 +151,7 @@ class PoolReconciler:
             manifest = await self._api.get(QUOTA_POOLS, namespace, pool_name)
         except NotFoundError:
             return None
-        self._store.put_pool(manifest)
+        self._seen(manifest)
         found: set[str] = set()
         listed_at = 0
         async for page in self._api.list_pages(CLIENT_ORGS, namespace, field_selector=f"spec.poolRef.name={pool_name}"):
@@ -145,10 +159,10 @@ class PoolReconciler:
             for item in page["items"]:
                 item.setdefault("kind", CLIENT_ORGS.kind)
                 found.add(item["metadata"]["uid"])
-                self._store.put_client(item)
+                self._seen(item)
         for uid, client in list(self._store.members(name).clients.items()):
             if uid not in found and client.version <= listed_at:
-                self._store.drop_client(client.name, uid)  # its deletion was missed
+                self._client_gone(client.name, uid)  # its deletion was missed
         pool = self._store.pools.get(name)
         if pool is not None and pool.version != version_of(manifest):
             raise ConflictError(409, "Conflict", f"QuotaPool {pool_name} changed while its clients were counted")
@@ -242,14 +256,14 @@ class PoolReconciler:
             note += f"; not counted: {shown}"
         return state.error, note
 
-    def _announce(self, members: PoolMembers, outcome: Outcome) -> None:
+    def _announce(self, members: PoolMembers, grants: Sequence[Grant], queue: Sequence[Waiting]) -> None:
         """Wake the clients that were granted something, and those whose place in the queue shows differently."""
         waiting = self._allocations.waiting
-        for grant in outcome.grants:
+        for grant in grants:
             self._allocations.drop(grant.uid)
             if (client := members.clients.get(grant.uid)) is not None:
                 self._client_changed(client.name, True)
-        for entry in outcome.waiting:
+        for entry in queue:
             client = members.clients.get(entry.uid)
             if client is None:
                 continue  # deleted while the books were written

@@ -52,7 +52,7 @@ class WorkQueue(Generic[K]):
         self._group_of = group_of
         self._ready: tuple[dict[Hashable, deque[K]], ...] = tuple({} for _ in Lane)
         self._waiting: dict[K, Lane] = {}  # in one of the ready lanes
-        self._running: set[K] = set()
+        self._running: dict[K, Lane] = {}  # with the lane it came from
         self._again: dict[K, Lane] = {}  # added while running
         self._due: dict[K, tuple[float, Lane]] = {}
         self._heap: list[tuple[float, int, K]] = []
@@ -94,10 +94,10 @@ class WorkQueue(Generic[K]):
             self._wakeup.set()
 
     def retry(self, key: K, at_least_seconds: float = 0.0) -> float:
-        """Work on a key again that failed; returns the delay, which grows with every failure in a row."""
+        """Work on a key again that failed, in its lane; returns the delay, which grows with every failure in a row."""
         self._failures[key] = self._failures.get(key, 0) + 1
         delay = max(self._backoff.delay_seconds(self._failures[key]), at_least_seconds)
-        self.add_after(key, delay)
+        self.add_after(key, delay, self._running.get(key, Lane.PROMPT))
         return delay
 
     def forget(self, key: K) -> None:
@@ -132,13 +132,13 @@ class WorkQueue(Generic[K]):
                 groups[group] = keys  # to the end: the next group is next
             if self._waiting.get(key) is lane:  # else it moved to a lane ahead meanwhile
                 del self._waiting[key]
-                self._running.add(key)
+                self._running[key] = lane
                 return key
         return None
 
     def done(self, key: K) -> None:
         """The work on the key has ended, well or not."""
-        self._running.discard(key)
+        self._running.pop(key, None)
         self._settled.set()
         lane = self._again.pop(key, None)
         if lane is not None:
@@ -167,8 +167,9 @@ class WorkQueue(Generic[K]):
                 await slots.acquire()
                 key = await self.get()
                 while gate is not None and not gate.is_set():
+                    lane = self._running[key]
                     self.done(key)
-                    self.add(key)
+                    self.add(key, lane)
                     await gate.wait()
                     key = await self.get()
                 group.create_task(one(key))

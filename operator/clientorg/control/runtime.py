@@ -95,6 +95,8 @@ class Runtime:
                     clock,
                     settings.identity,
                     self._sources.client_changed,
+                    lambda manifest: self.observe(Kind(manifest["kind"]), "LISTED", manifest),
+                    self._sources.forget_client,
                     self._poller.states,
                 ),
                 Kind.PLAN: PlanReconciler(api, self._store, clock),

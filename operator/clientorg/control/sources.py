@@ -65,8 +65,9 @@ class Sources:
         self._allocations.settle(client)
         namespace = client.name[0]
         is_new = before is None or before.uid != client.uid
-        # Also a raise that was taken back: it leaves the queue, and those behind it move up.
-        is_settled = before is not None and before.held == client.held and before.raises == client.raises == {}
+        # Also a raise that was taken back: it leaves the queue, and those behind it move up. And a grant that was
+        # adopted and given back at once: what is held is the same, but the pool has to clear it.
+        is_settled = before is not None and before.holder == client.holder and before.raises == client.raises == {}
         if is_new or not is_settled or client.deleting:
             self.pool_changed((namespace, client.pool))
         if is_new or before is None or before.plan != client.plan:

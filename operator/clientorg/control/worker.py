@@ -110,10 +110,10 @@ class Worker:
     async def _refresh(self, key: Key) -> None:
         """What we judged was not the newest: read it and come again. Its event may be late, or never come."""
         kind, name = key
+        known = self._store.get(kind, name)  # before we ask: one made anew meanwhile stays
         try:
             manifest = await self._api.get(RESOURCES[kind], *name)
         except NotFoundError:
-            known = self._store.get(kind, name)
             if known is not None:
                 self._sources.gone(kind, name, known.uid)
             return
