@@ -106,8 +106,9 @@ def main() -> None:
         CliApp.run(Main, cli_args=sys.argv[1:] or ["--help"])
     except ValidationError as error:
         for problem in error.errors():
-            name = "-".join(str(part) for part in problem["loc"][1:]) or str(problem["loc"][0])
-            print(f"clientorg-operator: --{name.replace('_', '-')}: {problem['msg']}", file=sys.stderr)
+            flag = "-".join(str(part) for part in problem["loc"] if part != "run").replace("_", "-")
+            text = problem["msg"].removeprefix("Value error, ")
+            print(f"clientorg-operator: {f'--{flag}: ' if flag else ''}{text}", file=sys.stderr)
         sys.exit(2)
 
 
