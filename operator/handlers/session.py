@@ -57,6 +57,7 @@ def session_for(credentials: Credentials, list_kind: List) -> kopf.AiohttpSessio
 
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=credentials.ssl_context),
+        headers={"Accept-Encoding": "identity"},
         middlewares=(authorize, list_ourselves),
         proxy=credentials.proxy,
         cookie_jar=aiohttp.DummyCookieJar(),
