@@ -117,7 +117,9 @@ class WorkQueue(Generic[K]):
             self._wakeup.clear()
             timeout = max(0.0, self._heap[0][0] - self._now()) if self._heap else None
             try:
-                await asyncio.wait_for(self._wakeup.wait(), timeout)
+                # Not wait_for: in Python 3.11 it can swallow a cancellation that comes with the event (gh-86296).
+                async with asyncio.timeout(timeout):
+                    await self._wakeup.wait()
             except TimeoutError:
                 continue
 
