@@ -40,6 +40,8 @@ from clientorg.errors import ClientOrgError
 
 logger = logging.getLogger(__name__)
 
+_END_SECONDS = 10.0
+
 Json = dict[str, Any]
 
 
@@ -149,7 +151,10 @@ class Runtime:
         await self._events.flush(5.0)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks, timeout=_END_SECONDS)
+            for task in left:  # it must not hold up the end; nothing it could still do is lost with it
+                logger.error("task %r does not end", task.get_name())
         await self._elector.release()
         await self.health.stop()
         await self._lease_api.close()
