@@ -65,5 +65,11 @@ class Metrics:
         self.events_dropped = Gauge(
             "clientorg_events_dropped", "Events that could not be posted.", registry=self.registry
         )
+        self.messages = Counter(
+            "clientorg_messages_total",
+            "Tries to deliver a message, by channel (mail, webhook) and outcome (sent, failed).",
+            ["channel", "outcome"],
+            registry=self.registry,
+        )
         self.leader = Gauge("clientorg_leader", "1 in the process that leads.", registry=self.registry)
         self.synced = Gauge("clientorg_synced", "1 when all caches are filled.", registry=self.registry)

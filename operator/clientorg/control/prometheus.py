@@ -22,6 +22,7 @@ from clientorg.control.clock import Clock
 from clientorg.control.samples import Samples
 from clientorg.control.store import Name, Pool, Store
 from clientorg.errors import ClientOrgError
+from clientorg.notify.destinations import Destinations
 
 logger = logging.getLogger(__name__)
 
@@ -128,13 +129,16 @@ class Poller:
     clock: Clock
     client_changed: Callable[[Name, bool], None]
     pool_changed: Callable[[Name], None]
+    destinations: Destinations
     states: dict[Name, SourceState] = field(default_factory=dict)
     _next: dict[Name, float] = field(default_factory=dict)
 
     async def run(self, gate: asyncio.Event) -> None:
         """Ask until cancelled, while this process leads."""
+        # Whoever writes a pool must not make the operator ask the machine's metadata service.
+        connector = aiohttp.TCPConnector(socket_factory=self.destinations.open_socket, use_dns_cache=False)
         async with aiohttp.ClientSession(
-            timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            connector=connector, timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
         ) as session:
             while True:
                 await gate.wait()

@@ -21,9 +21,11 @@ from clientorg.control.children import Children, Item
 from clientorg.control.clients import ClientReconciler, Surroundings
 from clientorg.control.clock import Clock, FileClock, SystemClock
 from clientorg.control.deletion import Deleter
+from clientorg.control.delivery import Delivery
 from clientorg.control.health import HealthServer
 from clientorg.control.keys import RESOURCES, Key, Kind
 from clientorg.control.metrics import Metrics
+from clientorg.control.notifier import Notifier
 from clientorg.control.plans import PlanReconciler
 from clientorg.control.pools import PoolReconciler
 from clientorg.control.prometheus import Poller
@@ -37,6 +39,7 @@ from clientorg.control.timers import Timers
 from clientorg.control.worker import Worker
 from clientorg.control.workspaces import Workspaces
 from clientorg.errors import ClientOrgError
+from clientorg.notify.destinations import Destinations
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +66,23 @@ class Runtime:
         self.observe = self._sources.observe
         children = Children(self._sources.workspace_changed)
         self._events = Recorder(api, settings.identity)
-        self._poller = Poller(self._store, samples, clock, self._sources.client_changed, self._sources.pool_changed)
+        self._poller = Poller(
+            self._store,
+            samples,
+            clock,
+            self._sources.client_changed,
+            self._sources.pool_changed,
+            Destinations(allow_loopback=settings.allow_loopback),
+        )
+        self._delivery = Delivery(api, self._store, clock, allow_loopback=settings.allow_loopback)
+        self._notifier = Notifier(
+            api,
+            self._store,
+            clock,
+            self._delivery,
+            self._sources.client_changed,
+            lambda channel, outcome: self.metrics.messages.labels(channel, outcome).inc(),
+        )
         self._timers: Timers[Key] = Timers(clock, self._queue.add)
         clients = ClientReconciler(
             Surroundings(
@@ -77,7 +96,7 @@ class Runtime:
                 clock=clock,
                 pool_changed=self._sources.pool_changed,
                 became_ready=self.metrics.time_to_ready_seconds.observe,
-                mail_due=lambda name: None,
+                mail_due=self._notifier.due,
                 purges_per_hour=settings.purges_per_hour,
             )
         )
@@ -139,6 +158,7 @@ class Runtime:
         self._spawn(self._queue.run(self._worker.work, self.settings.concurrency, self._gate), "queue")
         self._spawn(self._timers.run(), "timers")
         self._spawn(self._poller.run(self._gate), "usage")
+        self._spawn(self._notify(), "notifications")
         self._spawn(self._audit(), "audit")
 
     async def stop(self) -> None:
@@ -159,6 +179,10 @@ class Runtime:
         await self.health.stop()
         await self._lease_api.close()
         await self._api.close()
+
+    async def _notify(self) -> None:
+        async with self._delivery:
+            await self._notifier.run(self.settings.notify_concurrency, self._gate)
 
     def _spawn(self, work: Awaitable[None], name: str) -> None:
         async def guarded() -> None:

@@ -49,6 +49,12 @@ class Settings(BaseSettings):
         description="Most clients of an agency whose purge begins within an hour, so that a wrong clock or plan edit "
         "cannot wipe an agency.",
     )
+    allow_loopback: bool = Field(
+        default=False,
+        description="Whether mail servers, webhooks and Prometheus servers may be on this machine: for development and "
+        "tests. In a cluster that would be the operator's own pod.",
+    )
+    notify_concurrency: int = Field(default=8, ge=1, le=64, description="Messages delivered at the same time.")
     dev_clock: str | None = Field(
         default=None,
         description="File that holds the time, for development and tests: write 2026-11-25T00:00:00Z into it to step "

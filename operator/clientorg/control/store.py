@@ -164,6 +164,7 @@ class Pool:
     deleting: bool
     finalizers: tuple[str, ...]
     capacity: dict[str, int]
+    display_names: dict[str, str]
     use_periods: dict[str, UsePeriod]
     usage: PoolUsage
     strict: bool
@@ -187,6 +188,7 @@ class Pool:
             deleting="deletionTimestamp" in metadata,
             finalizers=tuple(metadata.get("finalizers") or ()),
             capacity={item["name"]: item["quantity"] for item in spec["licenses"]},
+            display_names={item["name"]: item["displayName"] for item in spec["licenses"] if "displayName" in item},
             use_periods={item["name"]: UsePeriod(item.get("usePeriod", "Never")) for item in spec["licenses"]},
             usage=PoolUsage.model_validate(spec.get("usage") or {}),
             strict=spec.get("queueing") == "StrictFIFO",
