@@ -1,0 +1,1 @@
+"""Mails and webhooks: rendered from the outbox's entries, sent, and their failures classified (issue 4)."""
