@@ -19,7 +19,6 @@ from clientorg.control.allocations import Allocations
 from clientorg.control.clock import Clock, rfc3339, rfc3339_micro
 from clientorg.control.deletion import Deleter
 from clientorg.control.gather import (
-    channels_of,
     licensing_problem,
     org_of,
     report_samples,
@@ -39,6 +38,7 @@ from clientorg.domain.merge_patch import merge_patch
 from clientorg.domain.messages import Entry, Outbox, from_status, to_status
 from clientorg.domain.notices import add_all, failing_text, notices
 from clientorg.errors import ConflictError, InputError, InvalidError, PlanError
+from clientorg.notify.sender import channels_of
 
 logger = logging.getLogger(__name__)
 
@@ -226,6 +226,12 @@ class ClientReconciler:
         note = None
         if decision.is_braked:
             note = Problem(Reason.PURGE_BRAKED, "the purge waits: the agency had as many as it may within an hour")
+        elif decision.awaits_notice:
+            note = Problem(
+                Reason.NOTICE_PENDING,
+                "the purge waits: the last reminder is not delivered, or the minimum notice has not passed since. See "
+                "status.outbox; correct the contact or the mail server, then: kubectl clientorg notify --resend reminder",
+            )
         return Facts(
             generation=client.generation,
             org_id=client.org_id,

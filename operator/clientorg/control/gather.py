@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from clientorg.api.clientorg import WantedState
 from clientorg.api.conditions import Reason
 from clientorg.api.meta import MAX_CLIENT_NAME_LENGTH
-from clientorg.api.notifications import Channel, Notifications
 from clientorg.control.store import Client, Plan, Pool, Store
 from clientorg.domain.client_status import Problem
 from clientorg.domain.decision import Situation
@@ -145,15 +144,3 @@ def workspace_problem(client: Client, plan: Plan | None) -> Problem | None:
             "the client anew with a shorter name",
         )
     return None
-
-
-def channels_of(notifications: Notifications | None) -> frozenset[Channel]:
-    """The ways that messages of a plan go."""
-    if notifications is None:
-        return frozenset()
-    channels = set()
-    if notifications.from_address is not None:
-        channels.add(Channel.MAIL)
-    if notifications.webhook is not None:
-        channels.add(Channel.WEBHOOK)
-    return frozenset(channels)

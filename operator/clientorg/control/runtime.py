@@ -66,15 +66,11 @@ class Runtime:
         self.observe = self._sources.observe
         children = Children(self._sources.workspace_changed)
         self._events = Recorder(api, settings.identity)
+        destinations = Destinations(allow_loopback=settings.allow_loopback)
         self._poller = Poller(
-            self._store,
-            samples,
-            clock,
-            self._sources.client_changed,
-            self._sources.pool_changed,
-            Destinations(allow_loopback=settings.allow_loopback),
+            self._store, samples, clock, self._sources.client_changed, self._sources.pool_changed, destinations
         )
-        self._delivery = Delivery(api, self._store, clock, allow_loopback=settings.allow_loopback)
+        self._delivery = Delivery(api, self._store, clock, destinations)
         self._notifier = Notifier(
             api,
             self._store,

@@ -66,6 +66,8 @@ class Decision:
         skipped: reminders passed over for it.
         purge: delete everything now.
         is_braked: the purge waits, because the agency had as many as it may within the hour.
+        earliest_purge: if the reminder is the last one, when its notice ends.
+        awaits_notice: the purge waits for its last reminder, or for the notice after it.
         next_due: when the passing of time changes something; None when it does not.
     """
 
@@ -82,6 +84,8 @@ class Decision:
     skipped: tuple[int, ...] = ()
     purge: bool = False
     is_braked: bool = False
+    awaits_notice: bool = False
+    earliest_purge: datetime | None = None
     next_due: datetime | None = None
 
     @property
@@ -182,9 +186,11 @@ def _end_of_grace(situation: Situation, decision: Decision) -> Decision:
     if record.purge_started is not None:
         return replace(decision, purge=True)
     due, skipped = lifecycle.due_reminders(record, terms, now)
-    decision = replace(decision, reminder=due, skipped=skipped)
+    is_last = due is not None and due == min(terms.reminder_days)
+    earliest = lifecycle.notice_ends(now, terms) if is_last else None
+    decision = replace(decision, reminder=due, skipped=skipped, earliest_purge=earliest)
     if not lifecycle.may_purge(record, terms, now):
-        return decision
+        return replace(decision, awaits_notice=now >= record.purge_after)
     if lifecycle.is_braked(situation.recent_purges, now, situation.purges_per_hour):
         return replace(decision, is_braked=True)
     return replace(decision, purge=True, deactivation=replace(record, purge_started=now))

@@ -108,11 +108,12 @@ def remind(record: Deactivation, days: int, skipped: Iterable[int], delivered: d
     new = {reminder.days: reminder for reminder in (*record.reminders, *passed, Reminder(days, delivered))}
     record = replace(record, reminders=tuple(new.values()))
     if days == min(terms.reminder_days, default=days):
-        record = replace(record, purge_after=max(record.purge_after, _notice_ends(delivered, terms)))
+        record = replace(record, purge_after=max(record.purge_after, notice_ends(delivered, terms)))
     return record
 
 
-def _notice_ends(delivered: datetime, terms: Terms) -> datetime:
+def notice_ends(delivered: datetime, terms: Terms) -> datetime:
+    """When the minimum notice after a reminder that is delivered then has passed."""
     return add_days(delivered, terms.minimum_notice_days, terms.time_zone)
 
 
@@ -122,7 +123,7 @@ def may_purge(record: Deactivation, terms: Terms, now: datetime) -> bool:
         return False
     last = min(terms.reminder_days, default=None)
     reminder = done_reminders(record, terms).get(last) if last is not None else None
-    return reminder is not None and not reminder.skipped and now >= _notice_ends(reminder.time, terms)
+    return reminder is not None and not reminder.skipped and now >= notice_ends(reminder.time, terms)
 
 
 def next_due(record: Deactivation, terms: Terms, now: datetime) -> datetime | None:
@@ -131,7 +132,7 @@ def next_due(record: Deactivation, terms: Terms, now: datetime) -> datetime | No
         return None
     done = done_reminders(record, terms)
     times = [reminder_time(record, days, terms) for days in set(terms.reminder_days) - done.keys()]
-    times.append(max([record.purge_after, *(_notice_ends(item.time, terms) for item in done.values())]))
+    times.append(max([record.purge_after, *(notice_ends(item.time, terms) for item in done.values())]))
     later = [time for time in times if time > now]
     return min(later, default=None)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from clientorg.api.clientorg import OrgState, PauseReason
-from clientorg.api.notifications import Channel, NotificationKind
+from clientorg.api.notifications import Channel, DeliveryState, NotificationKind
 from clientorg.domain import outbox as box
 from clientorg.domain.client_status import Facts, state_of
 from clientorg.domain.decision import Decision
@@ -37,7 +37,7 @@ def notices(before: Mapping[str, Any], facts: Facts, decision: Decision, now: da
     return [
         *_thresholds(facts, decision),
         *_pauses(before, facts, stamp),
-        *_deactivation(before, facts, decision, stamp),
+        *_deactivation(before, facts, decision, stamp, now),
         *_delivery(before, facts),
     ]
 
@@ -72,7 +72,9 @@ def _pauses(before: Mapping[str, Any], facts: Facts, stamp: str) -> Iterable[Not
         yield Notice(f"resumed-{stamp}", NotificationKind.RESUMED, {})
 
 
-def _deactivation(before: Mapping[str, Any], facts: Facts, decision: Decision, stamp: str) -> Iterable[Notice]:
+def _deactivation(
+    before: Mapping[str, Any], facts: Facts, decision: Decision, stamp: str, now: datetime
+) -> Iterable[Notice]:
     old, new = deactivation_of(before), facts.deactivation
     if new is None:
         if old is not None and old.purged is None:
@@ -86,7 +88,8 @@ def _deactivation(before: Mapping[str, Any], facts: Facts, decision: Decision, s
     if old is None:
         yield Notice(f"deactivated-{stamp}", NotificationKind.DEACTIVATED, {"purgeAfter": new.purge_after})
     if decision.reminder is not None and new.purge_started is None:
-        params = {"days": decision.reminder, "purgeAfter": new.purge_after}
+        # A late last reminder moves the purge: tell the date as it will be, not the one that has passed.
+        params = {"days": decision.reminder, "purgeAfter": max(new.purge_after, decision.earliest_purge or now)}
         yield Notice(reminder_key(new, decision.reminder), NotificationKind.REMINDER, params)
     if new.purged is not None and (old is None or old.purged is None):
         yield Notice("purged", NotificationKind.PURGED, {})
@@ -98,16 +101,17 @@ def reminder_key(record: Deactivation, days: int) -> str:
 
 
 def delivered_reminders(outbox: Outbox, record: Deactivation | None) -> dict[int, datetime]:
-    """Reminders of the announced date that are done with: days to when.
+    """Reminders of the announced date that were delivered: days to when.
 
-    One that was refused for good counts too: it is on record, in Events and in NotificationFailing, and an address
-    that does not exist must not keep a client's data for ever.
+    One that was refused for good was not: nothing is purged unannounced, and the condition NotificationFailing asks
+    for a better address. Where the plan has no channel, Events and status are the notice.
     """
     if record is None:
         return {}
     done: dict[int, datetime] = {}
     for entry in outbox:
-        if entry.kind != NotificationKind.REMINDER or not entry.is_finished:
+        is_delivered = all(item.state is DeliveryState.SENT for item in entry.deliveries.values())
+        if entry.kind != NotificationKind.REMINDER or not is_delivered:
             continue
         days = int(entry.params.get("days", "0"))
         if entry.key == reminder_key(record, days):
