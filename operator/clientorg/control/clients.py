@@ -229,8 +229,8 @@ class ClientReconciler:
         elif decision.awaits_notice:
             note = Problem(
                 Reason.NOTICE_PENDING,
-                "the purge waits: the last reminder is not delivered, or the minimum notice has not passed since. See "
-                "status.outbox; correct the contact or the mail server, then: kubectl clientorg notify --resend reminder",
+                "the purge waits: the last reminder is not delivered, or its notice has not passed. See status.outbox; "
+                "correct the contact or the mail server, then: kubectl clientorg notify --resend reminder",
             )
         return Facts(
             generation=client.generation,
