@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfi
 
 from clientorg import __version__
 from clientorg.control import logs
+from clientorg.control.runtime import Runtime
 from clientorg.control.settings import Settings
 from clientorg.errors import ConfigurationError
 from handlers import lifecycle, objects  # noqa: F401 - for what they register
@@ -97,7 +98,23 @@ def run(settings: Settings) -> int:
 async def _operate(settings: Settings, fail: Callable[[BaseException], None]) -> None:
     runtime = await lifecycle.begin(settings)
     runtime.on_failure = fail
+    await _wait_for_kinds(runtime)
     await kopf.operator(clusterwide=True, standalone=True, memo=SharedMemo(runtime=runtime))
+
+
+async def _wait_for_kinds(runtime: Runtime) -> None:
+    """SIGTERM and SIGINT end the wait as they end Kopf: by the way out that cleans up."""
+    loop, waiting = asyncio.get_running_loop(), asyncio.ensure_future(runtime.wait_for_kinds())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, waiting.cancel)
+    try:
+        await waiting
+    except asyncio.CancelledError:
+        await runtime.stop()
+        raise
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from clientorg.api.meta import FIELD_MANAGER, LABEL_ORG_ID
+from clientorg.api.meta import API_VERSION, FIELD_MANAGER, GROUP, LABEL_ORG_ID
 from clientorg.cluster.credentials import Source
 from clientorg.cluster.events import Recorder
 from clientorg.cluster.informer import Informer
@@ -44,6 +44,7 @@ from clientorg.notify.destinations import Destinations
 logger = logging.getLogger(__name__)
 
 _END_SECONDS = 10.0
+_PLURALS = frozenset(resource.plural for resource in RESOURCES.values())
 
 Json = dict[str, Any]
 
@@ -127,6 +128,7 @@ class Runtime:
         )
         self._gate = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._missing = set(_PLURALS)
         self._primed = asyncio.Event()
         self._listed = {kind: asyncio.Event() for kind in RESOURCES}
         self._stopping = False
@@ -156,6 +158,19 @@ class Runtime:
         self._spawn(self._poller.run(self._gate), "usage")
         self._spawn(self._notify(), "notifications")
         self._spawn(self._audit(), "audit")
+
+    async def wait_for_kinds(self) -> None:
+        """Until the API server serves our kinds. Kopf looks for them once; without this it would be deaf for ever."""
+        delay = 0.2
+        while self._missing:
+            try:
+                served = await self._api.request("GET", f"/apis/{API_VERSION}")
+                self._missing = _PLURALS - {item["name"] for item in served["resources"]}
+            except ClientOrgError as error:
+                logger.warning("cannot ask for the kinds of %s, again in %.1f s: %s", API_VERSION, delay, error)
+            if self._missing:
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
 
     async def stop(self) -> None:
         """Finish what is under way, post the last Events, give the lease up."""
@@ -251,6 +266,9 @@ class Runtime:
 
     def _ready(self) -> list[str]:
         problems = []
+        if self._missing:
+            names = ", ".join(sorted(f"{plural}.{GROUP}" for plural in self._missing))
+            problems.append(f"no CustomResourceDefinition {names}: kubectl apply -k manifests")
         if not self._primed.is_set():
             waiting = [informer.resource.plural for informer in self._informers if not informer.synced.is_set()]
             waiting += [RESOURCES[kind].plural for kind, listed in self._listed.items() if not listed.is_set()]

@@ -97,3 +97,12 @@ def has_foreign_fields(manifest: Json, manager: str) -> bool:
         if any(name not in ("f:metadata", "f:status") for name in entry.get("fieldsV1") or {}):
             return True
     return False
+
+
+def is_applied_by(manifest: Json, manager: str) -> bool:
+    """Whether the manager has applied the object, as its managedFields tell; labels can be written by anybody."""
+    entries = (manifest.get("metadata") or {}).get("managedFields") or []
+    return any(
+        entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource")
+        for entry in entries
+    )

@@ -273,6 +273,11 @@ def _blueprint_child(path: str, manifest: Json) -> Child:
         )
     if name.startswith("clientorg-") or name in RESERVED_NAMES:
         raise PlanError(f"{path}.metadata.name: {name!r} is the operator's own; choose another")
+    if kind == "Job" and "ttlSecondsAfterFinished" in (manifest.get("spec") or {}):
+        raise PlanError(
+            f"{path}.spec.ttlSecondsAfterFinished: leave it out; a Job that is deleted when it has finished would be made "
+            "and run again each time"
+        )
     content = content_of("", manifest)
     annotations = metadata.get("annotations") or {}
     identity = [content, metadata.get("labels"), annotations]
