@@ -128,7 +128,7 @@ class Runtime:
         )
         self._gate = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._missing = set(_PLURALS)
+        self._missing = _PLURALS
         self._primed = asyncio.Event()
         self._listed = {kind: asyncio.Event() for kind in RESOURCES}
         self._stopping = False

@@ -275,8 +275,8 @@ def _blueprint_child(path: str, manifest: Json) -> Child:
         raise PlanError(f"{path}.metadata.name: {name!r} is the operator's own; choose another")
     if kind == "Job" and "ttlSecondsAfterFinished" in (manifest.get("spec") or {}):
         raise PlanError(
-            f"{path}.spec.ttlSecondsAfterFinished: leave it out; a Job that is deleted when it has finished would be made "
-            "and run again each time"
+            f"{path}.spec.ttlSecondsAfterFinished: leave it out; a Job that is deleted when it has finished would be "
+            "made and run again each time"
         )
     content = content_of("", manifest)
     annotations = metadata.get("annotations") or {}
