@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import sys
-from typing import Any
+from collections.abc import Callable
 
 import kopf
 import uvloop
@@ -19,8 +20,12 @@ from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfi
 
 from clientorg import __version__
 from clientorg.control import logs
+from clientorg.control.runtime import Runtime
 from clientorg.control.settings import Settings
+from clientorg.errors import ConfigurationError
 from handlers import lifecycle, objects  # noqa: F401 - for what they register
+
+logger = logging.getLogger(__name__)
 
 
 class SharedMemo(kopf.Memo):
@@ -65,7 +70,8 @@ class Main(BaseSettings):
 
 
 def run(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT. Returns the exit status: 0 after a clean end, 1 when a part of it failed."""
+    """Run until SIGTERM or SIGINT. Returns the exit status: 0 after a clean end, 1 when a part of it failed, 2 when it
+    cannot run as it was started."""
     logs.configure(settings.log_level, settings.log_format)
     failures: list[BaseException] = []
 
@@ -74,22 +80,41 @@ def run(settings: Settings) -> int:
         if len(failures) == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    memo = SharedMemo(settings=settings, on_failure=fail)
     # Ten thousand clients are a large, long-lived heap: look through it seldom.
     gc.set_threshold(50_000, 20, 50)
     try:
-        uvloop.run(_operate(memo))
+        uvloop.run(_operate(settings, fail))
     except (KeyboardInterrupt, asyncio.CancelledError):
         pass
-    except Exception as error:
+    except ConfigurationError as error:
         print(f"clientorg-operator: {error}", file=sys.stderr)
+        return 2
+    except Exception:
+        logger.exception("ended")
         return 1
     return 1 if failures else 0
 
 
-async def _operate(memo: Any) -> None:
-    registry = kopf.get_default_registry()
-    await kopf.operator(registry=registry, clusterwide=True, standalone=True, memo=memo)
+async def _operate(settings: Settings, fail: Callable[[BaseException], None]) -> None:
+    runtime = await lifecycle.begin(settings)
+    runtime.on_failure = fail
+    await _wait_for_kinds(runtime)
+    await kopf.operator(clusterwide=True, standalone=True, memo=SharedMemo(runtime=runtime))
+
+
+async def _wait_for_kinds(runtime: Runtime) -> None:
+    """SIGTERM and SIGINT end the wait as they end Kopf: by the way out that cleans up."""
+    loop, waiting = asyncio.get_running_loop(), asyncio.ensure_future(runtime.wait_for_kinds())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, waiting.cancel)
+    try:
+        await waiting
+    except asyncio.CancelledError:
+        await runtime.stop()
+        raise
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
 
 
 def main() -> None:
@@ -98,8 +123,9 @@ def main() -> None:
         CliApp.run(Main, cli_args=sys.argv[1:] or ["--help"])
     except ValidationError as error:
         for problem in error.errors():
-            name = "-".join(str(part) for part in problem["loc"][1:]) or str(problem["loc"][0])
-            print(f"clientorg-operator: --{name.replace('_', '-')}: {problem['msg']}", file=sys.stderr)
+            flag = "-".join(str(part) for part in problem["loc"] if part != "run").replace("_", "-")
+            text = problem["msg"].removeprefix("Value error, ")
+            print(f"clientorg-operator: {f'--{flag}: ' if flag else ''}{text}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -13,9 +13,10 @@ import kopf
 from pydantic import ValidationError
 
 from clientorg.cluster.credentials import Credentials, Source
-from clientorg.control.runtime import connect
+from clientorg.control.runtime import Runtime, connect
 from clientorg.control.settings import Settings
 from clientorg.errors import ConfigurationError
+from handlers.session import session_for
 
 logger = logging.getLogger(__name__)
 
@@ -60,17 +61,30 @@ def _tune(settings: kopf.OperatorSettings) -> None:
 
 @kopf.on.startup(errors=kopf.ErrorsMode.PERMANENT)
 async def start(settings: kopf.OperatorSettings, memo: Any, **_: Any) -> None:
-    """Connect, listen for probes, begin to fill the caches."""
+    """Tune Kopf; connect and begin to fill the caches, unless `python -m handlers` has done so already."""
     _tune(settings)
+    if memo.get("runtime") is None:
+        try:
+            memo.runtime = await begin(Settings())
+            memo.runtime.on_failure = _terminate
+        except (ConfigurationError, ValidationError) as error:
+            raise kopf.PermanentError(str(error)) from error
+
+
+async def begin(settings: Settings) -> Runtime:
+    """Connect, listen for probes, begin to fill the caches.
+
+    Raises:
+        ConfigurationError: there are no usable credentials, or an address is taken.
+    """
+    runtime = await connect(settings)
     try:
-        ours: Settings = memo.get("settings") or Settings()
-        runtime = await connect(ours)
-        runtime.on_failure = memo.get("on_failure") or _terminate
         await runtime.start()
-    except (ConfigurationError, ValidationError) as error:
-        raise kopf.PermanentError(str(error)) from error
-    memo.runtime = runtime
-    logger.info("started", extra={"identity": ours.identity, "addresses": runtime.health.addresses})
+    except BaseException:
+        await runtime.stop()
+        raise
+    logger.info("started", extra={"identity": settings.identity, "addresses": runtime.health.addresses})
+    return runtime
 
 
 @kopf.on.cleanup()
@@ -82,23 +96,11 @@ async def stop(memo: Any, **_: Any) -> None:
 
 
 @kopf.on.login()
-async def login(memo: Any, **_: Any) -> kopf.ConnectionInfo:
-    """The same credentials as ours."""
-    ours: Settings = memo.get("settings") or Settings()
-    found = await Credentials.load(Source(ours.kubeconfig, ours.context))
-    scheme, _space, token = (found.authorization() or "").partition(" ")
-    certificate, key = found.client_certificate
-    return kopf.ConnectionInfo(
-        server=found.server,
-        ca_path=found.ca_file,
-        insecure=found.is_insecure,
-        scheme=scheme or None,
-        token=token or None,
-        certificate_path=certificate,
-        private_key_path=key,
-        proxy_url=found.proxy,
-        default_namespace=found.default_namespace,
-    )
+async def login(memo: Any, **_: Any) -> kopf.AiohttpSession:
+    """The same credentials as ours, read anew each time that Kopf asks."""
+    ours = memo.runtime.settings
+    credentials = await Credentials.load(Source(ours.kubeconfig, ours.context))
+    return session_for(credentials, memo.runtime.list_kind)
 
 
 def _terminate(error: BaseException) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import kopf
 
 from clientorg.api.meta import GROUP, VERSION
-from clientorg.control.runtime import Kind
+from clientorg.control.keys import Kind
 
 
 @kopf.on.event(GROUP, VERSION, "clientorgs")
@@ -29,3 +29,9 @@ async def pool_event(event: Any, memo: Any, **_: Any) -> None:
 async def plan_event(event: Any, memo: Any, **_: Any) -> None:
     """An OrgPlan was added, changed, listed or deleted."""
     memo.runtime.observe(Kind.PLAN, event["type"], event["object"])
+
+
+@kopf.on.event(GROUP, VERSION, "usagereports")
+async def report_event(event: Any, memo: Any, **_: Any) -> None:
+    """A UsageReport was added, changed, listed or deleted."""
+    memo.runtime.observe(Kind.REPORT, event["type"], event["object"])

@@ -146,6 +146,7 @@ def _facts(org: Org) -> Facts:
         namespace=org.namespace,
         url=f"https://portal.example/orgs/{org.org_id}",
         holder=Holder({"visitors": 10}, 1),
+        asked={"visitors": 10},
         wanted={"visitors": 10},
         used={},
         provisioned=True,

@@ -74,7 +74,8 @@ class ControlPlane:
         self._node_count = 0
 
     def __enter__(self) -> Self:
-        self.start()
+        if not self._components:  # open_cluster returns a started one
+            self.start()
         return self
 
     def __exit__(

@@ -33,7 +33,7 @@ from tests.support.install import ROOT, resources
 
 from .errors import DemoError, OperatorError
 from .kubectl import Kubectl, link_tools, write_operator_kubeconfig
-from .stage import NODES, PLUGIN, READY_SECONDS, TetheredOperator, install_on, prepare_binaries
+from .stage import NODES, PLUGIN, READY_SECONDS, DemoOperator, install_on, prepare_binaries
 
 RUN = Path(os.environ.get("CLIENTORG_RUN_DIR") or ROOT / ".run").resolve()  # tests have one of their own
 CLUSTER = RUN / "cluster"
@@ -229,10 +229,10 @@ def supervise(credentials: Path) -> int:
     """Keep an operator running until a signal ends this; returns 1 when it crashed too often to go on."""
     crashes: deque[float] = deque(maxlen=MOST_RESTARTS + 1)
     restarts = 0
-    operator: TetheredOperator | None = None
+    operator: DemoOperator | None = None
     try:
         while True:
-            operator = TetheredOperator(credentials, OPERATOR_LOG)
+            operator = DemoOperator(credentials, OPERATOR_LOG)
             operator.start(wait_ready=False)
             pid = os.getpid()
             State(pid, process_started(pid) or 0.0, operator.health_port, operator.metrics_port, restarts).write()

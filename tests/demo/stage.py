@@ -16,10 +16,9 @@ from tests.controlplane.binaries import BinaryCache
 from tests.controlplane.choose import open_cluster
 from tests.controlplane.modules import find
 from tests.controlplane.plane import ControlPlane
-from tests.controlplane.process import spawn
 from tests.controlplane.progress import Reporter
 from tests.controlplane.toolchain import find_kubectl
-from tests.controlplane.waiting import DeadlineExceededError, wait_until
+from tests.controlplane.waiting import DeadlineExceededError
 from tests.support.install import ROOT, install, resources
 from tests.support.process import OperatorProcess
 
@@ -34,25 +33,16 @@ PLUGIN = (
 )
 
 
-class TetheredOperator(OperatorProcess):
-    """An operator that cannot outlive us, and that a Ctrl-C reaches only through us: it ends before its cluster."""
+class DemoOperator(OperatorProcess):
+    """An operator whose failures are told with its last log lines. A Ctrl-C reaches it only through us."""
 
     def start(self, deadline_seconds: float = READY_SECONDS, wait_ready: bool = True) -> None:
         """Start it and wait until /readyz says so. Raises OperatorError."""
-        with self.log.open("ab") as log:
-            self._process = spawn(
-                [sys.executable, "-m", "handlers", "run"],
-                stdout=log,
-                stderr=log,
-                environment=self._environment,
-                directory=ROOT,
-            )
-        if wait_ready:
-            try:
-                wait_until(self.is_ready, deadline_seconds, "the operator to be ready")
-            except (DeadlineExceededError, RuntimeError) as error:
-                what = "The operator is not ready" if self.is_running() else "The operator ended"
-                raise OperatorError(what, self.log, self.tail()) from error
+        try:
+            super().start(deadline_seconds, wait_ready)
+        except (DeadlineExceededError, RuntimeError) as error:
+            what = "The operator is not ready" if self.is_running() else "The operator ended"
+            raise OperatorError(what, self.log, self.tail()) from error
 
     def check(self) -> None:
         """Raise OperatorError if it is not there any more."""
@@ -66,7 +56,7 @@ class Stage:
 
     kubectl: Kubectl
     tools: Path
-    operator: TetheredOperator
+    operator: DemoOperator
     plane: ControlPlane | None
 
     @property
@@ -117,7 +107,7 @@ def open_stage(which: str, kubeconfig: Path | None, reporter: Reporter) -> Itera
                 install_on(kubectl)
             credentials = write_operator_kubeconfig(kubectl, work / "operator-kubeconfig.yaml")
             tools = link_tools(work / "bin", kubectl.binary, PLUGIN)
-            operator = TetheredOperator(credentials, log)
+            operator = DemoOperator(credentials, log)
             stack.callback(operator.stop)  # before it is started: starting may be interrupted
             with reporter.step("Starting the operator"):
                 operator.start()

@@ -32,7 +32,7 @@ def install(kubectl: Path | str, kubeconfig: Path | str) -> None:
     subprocess.run([*command, "apply", "--server-side", "--force-conflicts", *files], check=True, capture_output=True)
     subprocess.run(
         [*command, "wait", "--for=condition=Established", "--timeout=60s", "crd"]
-        + [f"{plural}.clientorg.dev" for plural in ("clientorgs", "orgplans", "quotapools")],
+        + [f"{plural}.clientorg.dev" for plural in ("clientorgs", "orgplans", "quotapools", "usagereports")],
         check=True,
         capture_output=True,
     )

@@ -14,6 +14,7 @@ from typing import Self
 import httpx
 import psutil
 
+from tests.controlplane.process import spawn
 from tests.controlplane.waiting import wait_until
 from tests.support.install import ROOT
 
@@ -26,7 +27,7 @@ def free_port() -> int:
 
 
 class OperatorProcess:
-    """One operator. A context manager: starts on entry, ends with SIGTERM on exit.
+    """One operator that cannot outlive us. A context manager: starts on entry, ends with SIGTERM on exit.
 
     Args:
         kubeconfig: credentials of the operator's ServiceAccount.
@@ -66,13 +67,12 @@ class OperatorProcess:
     def start(self, deadline_seconds: float = 60.0, wait_ready: bool = True) -> None:
         """Start it and wait until /readyz says so."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = spawn(
                 [sys.executable, "-m", "handlers", "run"],
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=subprocess.STDOUT,
+                stderr=log,
+                environment=self._environment,
+                directory=ROOT,
             )
         if wait_ready:
             wait_until(self.is_ready, deadline_seconds, f"operator is ready (log: {self.log})")
@@ -82,7 +82,7 @@ class OperatorProcess:
         if not self.is_running():
             raise RuntimeError(f"the operator ended:\n{self.tail()}")
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"http://127.0.0.1:{self.health_port}/readyz").status_code == 200
+            return httpx.get(f"http://127.0.0.1:{self.health_port}/readyz", trust_env=False).status_code == 200
         return False
 
     def answers(self, probe: str) -> int:
@@ -126,7 +126,7 @@ class OperatorProcess:
 
     def metrics(self) -> dict[str, float]:
         """All samples of /metrics by name with labels."""
-        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=30).text
+        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=30, trust_env=False).text
         samples = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
         return {name: float(value) for name, _, value in samples}
 

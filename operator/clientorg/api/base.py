@@ -48,6 +48,11 @@ def list_map(*keys: str) -> Json:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
+def field_at(rule: Json, path: str) -> Json:
+    """The rule, with its error at a field below the one it is written on."""
+    return {**rule, "fieldPath": path}
+
+
 LIST_SET: Json = {"x-kubernetes-list-type": "set"}
 LIST_ATOMIC: Json = {"x-kubernetes-list-type": "atomic"}
 PRESERVE: Json = {"x-kubernetes-preserve-unknown-fields": True}

@@ -64,7 +64,25 @@ class OrgState(StrEnum):
 
     PROVISIONING = "Provisioning"
     ACTIVE = "Active"
+    PAUSED = "Paused"
+    DEACTIVATED = "Deactivated"
+    PURGED = "Purged"
     DELETING = "Deleting"
+
+
+class WantedState(StrEnum):
+    """What the agency wants the client to be."""
+
+    ACTIVE = "Active"
+    PAUSED = "Paused"
+    DEACTIVATED = "Deactivated"
+
+
+class PauseReason(StrEnum):
+    """Why a client is paused; it is while there is any (DESIGN rule 6)."""
+
+    REQUESTED = "Requested"
+    QUOTA_EXHAUSTED = "QuotaExhausted"
 
 
 class AdminRole(StrEnum):
@@ -152,6 +170,12 @@ class ClientOrgSpec(ApiModel):
     licenses: Annotated[
         list[LicenseRequest], Field(min_length=1, max_length=16, json_schema_extra=list_map("name"))
     ] = Field(description="Licenses the client is to have; at least one, each name once.")
+    state: WantedState = Field(
+        default=WantedState.ACTIVE,
+        description="Active; Paused: nothing runs, everything stays; Deactivated: nothing runs, unused licenses return "
+        "to the pool, the data is deleted after the plan's grace period unless the client is made Active again. "
+        "Absent means Active.",
+    )
     tags: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=63, pattern=_TAG_PATTERN, json_schema_extra=_TAG_RULE)]],
         Field(max_length=32, json_schema_extra=LIST_SET),
@@ -172,6 +196,56 @@ class LicenseStatus(ApiModel):
         description="Granted minus used; below zero when more is used than granted.",
         json_schema_extra={"format": "int64"},
     )
+    period: Annotated[str, Field(max_length=16)] | None = Field(
+        default=None, description="The period that is counted, for example 2026-11; all where use never begins anew."
+    )
+    baseline: Count | None = Field(default=None, description="What was counted before the period began.")
+
+
+class MeterStatus(ApiModel):
+    """What was made of one source's reports of one license."""
+
+    source: Annotated[str, Field(max_length=64)] = Field(description="Who counted.")
+    license: LicenseName = Field(description="Name of the license.")
+    value: Count = Field(description="The counter as last reported.")
+    total: Count = Field(description="All that was ever counted, resets added up.")
+    observed_time: Timestamp = Field(description="When the last report was true.")
+
+
+class ThresholdStatus(ApiModel):
+    """A threshold that was reached; told once a period."""
+
+    license: LicenseName = Field(description="Name of the license.")
+    period: Annotated[str, Field(max_length=16)] = Field(description="The period it was reached in.")
+    percent: int = Field(description="The threshold, in percent of what is granted.")
+    time: Timestamp = Field(description="When it was seen.")
+
+
+class ReminderStatus(ApiModel):
+    """A reminder of the coming purge that is done with."""
+
+    days: int = Field(description="So many days before the purge it was due.")
+    time: Timestamp = Field(description="When it was delivered, or passed over.")
+    skipped: bool = Field(
+        default=False, description="Passed over, because a later one was due already when the operator came to it."
+    )
+
+
+class DeactivationStatus(ApiModel):
+    """The deactivation and what follows from it."""
+
+    since: Timestamp = Field(description="When the client was deactivated.")
+    purge_after: Timestamp = Field(
+        description="After this, and not before the last reminder plus the plan's minimum notice, everything is "
+        "deleted. An announced time moves later, never earlier."
+    )
+    reminders_sent: Annotated[list[ReminderStatus], Field(max_length=16, json_schema_extra=list_map("days"))] | None = (
+        Field(default=None, description="Reminders that are done with.")
+    )
+    purge_started_time: Timestamp | None = Field(
+        default=None, description="When the deletion of everything began; from here there is no way back."
+    )
+    purged_time: Timestamp | None = Field(default=None, description="When everything was deleted.")
 
 
 class WorkspaceStatus(ApiModel):
@@ -204,7 +278,7 @@ class ClientOrgStatus(ApiModel):
         description="The metadata.generation that this status answers; -1 before the first pass.",
         json_schema_extra={"format": "int64"},
     )
-    state: OrgState | None = Field(default=None, description="State of the client: Provisioning, Active or Deleting.")
+    state: OrgState | None = Field(default=None, description="State of the client. Derived; never read back.")
     org_id: Annotated[str, Field(max_length=32)] | None = Field(
         default=None,
         alias="orgID",
@@ -225,11 +299,32 @@ class ClientOrgStatus(ApiModel):
     pending: PendingStatus | None = Field(
         default=None, description="Set while the client waits for licenses that the pool does not have."
     )
+    pause_reasons: Annotated[list[PauseReason], Field(max_length=8, json_schema_extra=LIST_SET)] | None = Field(
+        default=None, description="Why the client is paused; it resumes when there is no reason left."
+    )
+    deactivation: DeactivationStatus | None = Field(
+        default=None, description="Set from the deactivation until the client is active again, and after the purge."
+    )
+    meters: (
+        Annotated[list[MeterStatus], Field(max_length=64, json_schema_extra=list_map("source", "license"))] | None
+    ) = Field(default=None, description="What the sources have counted.")
+    thresholds: (
+        Annotated[
+            list[ThresholdStatus], Field(max_length=128, json_schema_extra=list_map("license", "period", "percent"))
+        ]
+        | None
+    ) = Field(default=None, description="Thresholds reached in the running periods.")
     outbox: Annotated[list[OutboxEntry], Field(max_length=MAX_OUTBOX, json_schema_extra=list_map("key"))] | None = (
         Field(default=None, description="Messages to the contact and the webhook, sent and to be sent, oldest first.")
     )
     last_handled_reconcile_at: Annotated[str, Field(max_length=256)] | None = Field(
         default=None, description="The value of clientorg.dev/reconcile-requested-at that was answered last."
+    )
+    last_transfer: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None, description="The value of clientorg.dev/transfer-from that was carried out last; it counts once."
+    )
+    last_handled_resend: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None, description="The value of clientorg.dev/resend-notification that was answered last."
     )
     conditions: Annotated[list[Condition], Field(max_length=32, json_schema_extra=list_map("type"))] | None = Field(
         default=None, description="Ready, Reconciling and Stalled (kstatus), and what they are made of."

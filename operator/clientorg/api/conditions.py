@@ -19,6 +19,11 @@ class ConditionType(StrEnum):
     LICENSES_ALLOCATED = "LicensesAllocated"
     WORKSPACE_READY = "WorkspaceReady"
     OVER_COMMITTED = "OverCommitted"
+    PAUSED = "Paused"
+    PAUSE_BLOCKED = "PauseBlocked"
+    USAGE_REPORTED = "UsageReported"
+    NOTIFICATION_FAILING = "NotificationFailing"
+    USAGE_SOURCE_READY = "UsageSourceReady"
 
 
 class Reason(StrEnum):
@@ -30,7 +35,23 @@ class Reason(StrEnum):
     PROVISIONED = "Provisioned"
     WITHIN_CAPACITY = "WithinCapacity"
     ACCEPTED = "Accepted"
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    DEACTIVATED = "Deactivated"
+    PURGED = "Purged"
+    STOPPED = "Stopped"
+    FRESH = "Fresh"
+    DELIVERED = "Delivered"
+    QUERIED = "Queried"
+    # Why a client is paused.
+    REQUESTED = "Requested"
+    QUOTA_EXHAUSTED = "QuotaExhausted"
     # On the way.
+    PAUSING = "Pausing"
+    RESUMING = "Resuming"
+    PURGING = "Purging"
+    PURGE_BRAKED = "PurgeBraked"
+    NOTICE_PENDING = "NoticePending"
     PROVISIONING = "Provisioning"
     QUOTA_PENDING = "QuotaPending"
     TRANSFER_PENDING = "TransferPending"
@@ -41,6 +62,10 @@ class Reason(StrEnum):
     APPLY_FAILED = "ApplyFailed"
     FORBIDDEN = "Forbidden"
     POOL_DELETING = "PoolDeleting"
+    STALE = "Stale"
+    DELIVERY_FAILED = "DeliveryFailed"
+    QUERY_FAILED = "QueryFailed"
+    BLOCKED = "Blocked"
     # Somebody has to change something: not tried again before that.
     POOL_NOT_FOUND = "PoolNotFound"
     PLAN_NOT_FOUND = "PlanNotFound"
@@ -50,7 +75,11 @@ class Reason(StrEnum):
     WORKSPACE_REFUSED = "WorkspaceRefused"
     BLUEPRINT_INVALID = "BlueprintInvalid"
     OVER_COMMITTED = "OverCommitted"
+    ALREADY_PURGED = "AlreadyPurged"
     PLAN_INVALID = "PlanInvalid"
+    CLIENT_NOT_FOUND = "ClientNotFound"
+    TOO_MANY_SOURCES = "TooManySources"
+    OBSERVED_IN_FUTURE = "ObservedInFuture"
     STATUS_REFUSED = "StatusRefused"
 
 
@@ -63,7 +92,11 @@ STALLING_REASONS: frozenset[str] = frozenset(
         Reason.NAME_TOO_LONG,
         Reason.WORKSPACE_REFUSED,
         Reason.BLUEPRINT_INVALID,
+        Reason.ALREADY_PURGED,
         Reason.PLAN_INVALID,
+        Reason.CLIENT_NOT_FOUND,
+        Reason.TOO_MANY_SOURCES,
+        Reason.OBSERVED_IN_FUTURE,
         Reason.STATUS_REFUSED,
     }
 )

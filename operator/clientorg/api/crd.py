@@ -15,6 +15,7 @@ from clientorg.api.meta import CATEGORY, GROUP, VERSION
 from clientorg.api.orgplan import OrgPlan
 from clientorg.api.quotapool import QuotaPool
 from clientorg.api.schema import structural_schema
+from clientorg.api.usagereport import UsageReport
 
 MAX_CRD_BYTES = 256 * 1024
 """Below the limit of `kubectl apply`'s last-applied annotation, so that a plain apply works."""
@@ -80,6 +81,7 @@ KINDS: tuple[Kind, ...] = (
             Column("Plan", ".spec.planRef.name"),
             Column("Used/Granted", ".status.licenseSummary", description="Licenses used and granted."),
             Column("Display Name", ".spec.displayName", priority=1),
+            Column("Purge After", ".status.deactivation.purgeAfter", "date", priority=1),
             Column("Org ID", ".status.orgID", priority=1),
             Column("Workspace", ".status.workspace.namespace", priority=1),
             _MESSAGE_COLUMN,
@@ -120,6 +122,22 @@ KINDS: tuple[Kind, ...] = (
             _MESSAGE_COLUMN,
             _AGE_COLUMN,
         ),
+    ),
+    Kind(
+        UsageReport,
+        "usagereports",
+        ("usage",),
+        (
+            Column("Client", ".status.client"),
+            _READY_COLUMN,
+            _REASON_COLUMN,
+            Column("Source", ".spec.source"),
+            Column("Observed", ".spec.observedTime", "date"),
+            Column("Org ID", ".spec.orgID", priority=1),
+            _MESSAGE_COLUMN,
+            _AGE_COLUMN,
+        ),
+        (".spec.orgID", ".spec.source"),
     ),
 )
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from clientorg.api.base import (
     EMBEDDED,
     LIST_ATOMIC,
+    LIST_SET,
     ApiModel,
     DnsLabel,
     Json,
@@ -236,6 +237,28 @@ class Workspace(ApiModel):
     )
 
 
+class DeactivationTerms(ApiModel):
+    """What happens to a deactivated client."""
+
+    grace_period_months: Annotated[int, Field(ge=1, le=120)] = Field(
+        default=3,
+        description="Calendar months from deactivation to the deletion of everything. Shortening it does not bring a "
+        "purge forward that was announced. Absent means 3.",
+    )
+    reminder_days: Annotated[
+        list[Annotated[int, Field(ge=1, le=365)]],
+        Field(min_length=1, max_length=8, json_schema_extra=LIST_SET),
+    ] = Field(
+        default=[30, 14, 7, 1],
+        description="Days before the purge on which the contact is reminded. Absent means 30, 14, 7 and 1.",
+    )
+    minimum_notice_days: Annotated[int, Field(ge=1, le=90)] = Field(
+        default=1,
+        description="Days from the delivery of the last reminder to the purge, at least, however late the reminder "
+        "was. Absent means 1.",
+    )
+
+
 class OrgPlanSpec(ApiModel):
     """The terms."""
 
@@ -244,6 +267,16 @@ class OrgPlanSpec(ApiModel):
         default="UTC",
         description="Time zone that days, months and the dates told to clients are counted in, by its IANA name, for "
         "example Asia/Tokyo. Absent means UTC.",
+    )
+    thresholds: Annotated[
+        list[Annotated[int, Field(ge=1, le=100)]], Field(max_length=8, json_schema_extra=LIST_SET)
+    ] = Field(
+        default=[80, 90, 100],
+        description="Percent of what is granted at which the contact is warned, each once a period. At 100 the client "
+        "is paused in any case. Absent means 80, 90 and 100.",
+    )
+    deactivation: DeactivationTerms = Field(
+        default=DeactivationTerms(), description="What happens to a deactivated client."
     )
     notifications: Notifications | None = Field(
         default=None,

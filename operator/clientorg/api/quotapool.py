@@ -7,8 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from clientorg.api.base import LIST_ATOMIC, ApiModel, Count, LicenseName, Line128, list_map
+from clientorg.api.base import LIST_ATOMIC, ApiModel, Count, LicenseName, Line128, Url, list_map
 from clientorg.api.conditions import Condition
+
+_LABEL_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 
 
 class Queueing(StrEnum):
@@ -18,12 +20,59 @@ class Queueing(StrEnum):
     STRICT_FIFO = "StrictFIFO"
 
 
+class UsePeriod(StrEnum):
+    """How often the count of what is used begins anew."""
+
+    NEVER = "Never"
+    MONTHLY = "Monthly"
+    YEARLY = "Yearly"
+
+
 class PoolLicense(ApiModel):
     """Stock of one license."""
 
     name: LicenseName = Field(description="Name of the license, for example visitors.")
     quantity: Count = Field(description="How many the agency owns.")
     display_name: Line128 | None = Field(default=None, description="Name of the license as people write it.")
+    use_period: UsePeriod = Field(
+        default=UsePeriod.NEVER,
+        description="When the count of what a client uses begins anew: Never, Monthly (on the 1st) or Yearly (on "
+        "1 January), at midnight in the time zone of the client's plan. Absent means Never.",
+    )
+
+
+class PrometheusUsage(ApiModel):
+    """Usage from a Prometheus server: one query for all clients of the pool."""
+
+    url: Url = Field(
+        description="Base address of the server, for example http://prometheus.monitoring:9090. No "
+        "credential is ever sent there."
+    )
+    query: Annotated[str, Field(min_length=1, max_length=2048)] = Field(
+        description="PromQL that gives a cumulative count for each client, for example "
+        "sum by (org_id, license) (visitors_total)."
+    )
+    org_id_label: Annotated[str, Field(alias="orgIDLabel", max_length=64, pattern=_LABEL_PATTERN)] = Field(
+        default="org_id", alias="orgIDLabel", description="Label with the Org ID. Absent means org_id."
+    )
+    license_label: Annotated[str, Field(max_length=64, pattern=_LABEL_PATTERN)] = Field(
+        default="license",
+        description="Label with the license's name. Absent means license; a pool of one license needs none.",
+    )
+    interval_seconds: Annotated[int, Field(ge=5, le=86400)] = Field(
+        default=60, description="Time between queries, in seconds. Absent means 60."
+    )
+
+
+class PoolUsage(ApiModel):
+    """Where the pool's usage comes from, besides UsageReports."""
+
+    prometheus: PrometheusUsage | None = Field(default=None, description="A Prometheus server. Absent means none.")
+    stale_after_seconds: Annotated[int, Field(ge=60, le=31_536_000)] = Field(
+        default=86400,
+        description="A client whose usage was not reported for so long is marked; it is neither paused nor resumed for "
+        "that. Absent means 86400, a day.",
+    )
 
 
 class QuotaPoolSpec(ApiModel):
@@ -38,6 +87,7 @@ class QuotaPoolSpec(ApiModel):
         description="BestEffortFIFO: first come first served, and a request that fits is not held up by an earlier, "
         "larger one that does not. StrictFIFO: nobody overtakes. Absent means BestEffortFIFO.",
     )
+    usage: PoolUsage = Field(default=PoolUsage(), description="Where usage comes from, besides UsageReports.")
 
 
 class PoolLicenseStatus(ApiModel):

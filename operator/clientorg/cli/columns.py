@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from clientorg.cli.dates import relative, rfc3339
 from clientorg.cli.rows import ClientRow, remaining_text, usage_text
 from clientorg.cli.table import Cell, as_csv, cells
 from clientorg.cli.terminal import Color
@@ -22,7 +23,17 @@ STATE_COLORS: dict[str, Color] = {
     "Deleted": "red",
     "Rejected": "red",
 }
+HIGH_PERCENT = 80
+"""The first threshold of a plan that names none."""
 READY_COLORS: dict[str, Color] = {"True": "green", "False": "red", "Unknown": "yellow"}
+
+
+def percent_cell(percent: int | None) -> Cell:
+    """A percentage; yellow when it is high, red when nothing is left."""
+    if percent is None:
+        return Cell("-", right=True)
+    tint: Color | None = "red" if percent >= 100 else "yellow" if percent >= HIGH_PERCENT else None
+    return Cell(f"{percent}%", tint, right=True)
 
 
 def header(*, wide: bool, namespaces: bool) -> list[str]:
@@ -36,9 +47,13 @@ def header(*, wide: bool, namespaces: bool) -> list[str]:
         "PLAN",
         "USED/GRANTED",
         "REMAINING",
+        "PERCENT",
         "AGE",
-        *(["DISPLAY NAME", "POOL", "ORG ID", "WORKSPACE", "CONTACT", "TAGS", "QUEUE", "MESSAGE"] if wide else []),
+        *(_WIDE if wide else []),
     ]
+
+
+_WIDE = ("DISPLAY NAME", "POOL", "ORG ID", "WORKSPACE", "CONTACT", "TAGS", "QUEUE", "PURGE AFTER", "MESSAGE")
 
 
 def row_cells(row: ClientRow, now: datetime, *, wide: bool, namespaces: bool) -> list[Cell]:
@@ -48,10 +63,11 @@ def row_cells(row: ClientRow, now: datetime, *, wide: bool, namespaces: bool) ->
         row.name,
         Cell(plain(row.state or "-"), STATE_COLORS.get(row.state)),
         Cell(plain(row.ready or "-"), READY_COLORS.get(row.ready)),
-        row.reason or "-",
+        row.shown_reason or "-",
         row.plan or "-",
         usage_text(row.licenses) or "-",
         remaining_text(row.licenses) or "-",
+        percent_cell(row.percent),
         age(row.created, now),
     ]
     if wide:
@@ -63,6 +79,7 @@ def row_cells(row: ClientRow, now: datetime, *, wide: bool, namespaces: bool) ->
             row.email or "-",
             ",".join(row.tags) or "-",
             "-" if row.queue_position is None else str(row.queue_position),
+            "-" if row.purge_after is None else f"{row.purge_after:%Y-%m-%d} ({relative(row.purge_after, now)})",
             row.message or "-",
         ]
     return cells(*shown)
@@ -88,6 +105,10 @@ CSV_COLUMNS = (
     "tags",
     "created",
     "queuePosition",
+    "pauseReasons",
+    "percentUsed",
+    "deactivatedSince",
+    "purgeAfter",
 )
 
 
@@ -128,5 +149,9 @@ def _csv_row(row: ClientRow, names: Sequence[str]) -> list[str | int | None]:
         " ".join(row.tags),
         row.created.isoformat().replace("+00:00", "Z") if row.created else None,
         row.queue_position,
+        " ".join(row.pause_reasons),
+        row.percent,
+        rfc3339(row.deactivated_since) if row.deactivated_since else None,
+        rfc3339(row.purge_after) if row.purge_after else None,
         *licenses,
     ]

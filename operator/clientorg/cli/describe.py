@@ -73,7 +73,7 @@ async def describe_clients(
                 continue
             if index:
                 say("\n")
-            for text in page(facts, datetime.now(UTC), color=colored(sys.stdout)):
+            for text in page(facts, clock.now(), color=colored(sys.stdout)):
                 say(text)
     if missing is not None:
         raise missing

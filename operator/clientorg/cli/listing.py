@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -204,7 +204,7 @@ def print_rows(rows: list[ClientRow], objects: dict[tuple[str, str], Json], view
         for row in rows:
             say(name_line(row))
     elif rows:
-        now = datetime.now(UTC)
+        now = clock.now()
         body = [view.cells(row, now) for row in rows]
         for text in table(view.header(), body, color=colored(sys.stdout), headers=view.headers):
             say(text)

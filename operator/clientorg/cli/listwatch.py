@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from clientorg.cli.columns import csv_text
@@ -110,7 +109,7 @@ def _picture(rows: list[ClientRow], view: View, *, height: int, lost: bool) -> T
     from rich.text import Text
 
     room = max(1, height - 3)
-    now = datetime.now(UTC)
+    now = clock.now()
     body = [view.cells(row, now) for row in rows[:room]]
     lines = list(table(view.header(), body, color=colored(sys.stdout), headers=view.headers)) if rows else []
     if not rows:
@@ -154,7 +153,7 @@ class Printer:
         view = self._view
         self._licenses = sorted({item.name for row in rows for item in row.licenses})
         top = [[Cell(text) for text in view.header()]]
-        now = datetime.now(UTC)
+        now = clock.now()
         self._widths = column_widths([*top, *(view.cells(row, now) for row in rows)])
         if view.wants_objects:
             self.more(rows, objects)
@@ -167,7 +166,7 @@ class Printer:
 
     def more(self, rows: list[ClientRow], objects: dict[tuple[str, str], Json]) -> None:
         """Rows that changed."""
-        view, now = self._view, datetime.now(UTC)
+        view, now = self._view, clock.now()
         for row in rows:
             if view.output is Output.JSON:
                 say(as_json(objects[row.key], indent=False))

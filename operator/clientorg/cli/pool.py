@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,7 +108,7 @@ async def _print_pages(session: Session, pools: Sequence[Json], top: int) -> Non
         if index:
             say("")
         clients = await _clients_of(session, pool)
-        for text in page(pool, clients, datetime.now(UTC), top=top, color=colored(sys.stdout), unicode=_unicode()):
+        for text in page(pool, clients, clock.now(), top=top, color=colored(sys.stdout), unicode=_unicode()):
             say(text)
 
 

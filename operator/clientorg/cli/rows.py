@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from clientorg.cli.text import number, timestamp
+from clientorg.domain.usage import percent_used
 
 Json = dict[str, Any]
 
@@ -25,6 +26,13 @@ class LicenseRow:
     def remaining(self) -> int | None:
         """Granted minus used; a client that reports no use has used nothing."""
         return None if self.granted is None else self.granted - (self.used or 0)
+
+    @property
+    def percent(self) -> int | None:
+        """How much of what is granted is used, rounded down, as the thresholds count it; None when nothing is known."""
+        if self.granted is None or not (self.granted or self.used):
+            return None
+        return percent_used(self.used or 0, self.granted)
 
     @property
     def missing(self) -> int:
@@ -58,6 +66,9 @@ class ClientRow:
     created: datetime | None
     waiting_since: datetime | None
     queue_position: int | None
+    pause_reasons: tuple[str, ...]
+    deactivated_since: datetime | None
+    purge_after: datetime | None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -73,6 +84,16 @@ class ClientRow:
     def used(self) -> int:
         """All licenses together; only for sorting."""
         return sum(item.used or 0 for item in self.licenses)
+
+    @property
+    def percent(self) -> int | None:
+        """Of the license that is used up most."""
+        return max((item.percent for item in self.licenses if item.percent is not None), default=None)
+
+    @property
+    def shown_reason(self) -> str:
+        """Why the client is or is not Ready; of a paused one why it is paused."""
+        return ",".join(self.pause_reasons) if self.reason == "Paused" and self.pause_reasons else self.reason
 
     @property
     def share_used(self) -> float:
@@ -110,6 +131,8 @@ def client_row(item: Json) -> ClientRow:
     metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
     contact, workspace = spec.get("contact") or {}, status.get("workspace") or {}
     pending, ready = status.get("pending") or {}, condition(item, "Ready")
+    deactivation = status.get("deactivation") or {}
+    is_purged = "purgedTime" in deactivation
     return ClientRow(
         namespace=metadata.get("namespace", ""),
         name=metadata["name"],
@@ -133,6 +156,9 @@ def client_row(item: Json) -> ClientRow:
         created=timestamp(metadata.get("creationTimestamp")),
         waiting_since=timestamp(pending.get("since")),
         queue_position=pending.get("position"),
+        pause_reasons=tuple(status.get("pauseReasons") or ()),
+        deactivated_since=timestamp(deactivation.get("since")),
+        purge_after=None if is_purged else timestamp(deactivation.get("purgeAfter")),
     )
 
 

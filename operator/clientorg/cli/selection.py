@@ -104,6 +104,7 @@ SORT_KEYS: dict[str, Callable[[ClientRow], Any]] = {
     "used": lambda row: row.used,
     "remaining": lambda row: row.granted - row.used,
     "percent": lambda row: row.share_used,
+    "purge-after": lambda row: row.purge_after.timestamp() if row.purge_after else float("inf"),
     "queue": lambda row: row.queue_position if row.queue_position is not None else float("inf"),
 }
 

@@ -13,6 +13,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import (
     ConfigException,
@@ -105,6 +106,8 @@ async def _read(source: Source) -> tuple[Configuration, str]:
     paths = source.kubeconfig or os.environ.get("KUBECONFIG")
     default = _default_kubeconfig()
     in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ
+    if paths and _are_missing(paths):
+        raise ConfigurationError(f"no such kubeconfig: {paths}; {_REMEDY}")
     try:
         if paths or source.context or (default and not in_cluster):
             await load_kube_config(
@@ -114,9 +117,14 @@ async def _read(source: Source) -> tuple[Configuration, str]:
         if in_cluster:
             load_incluster_config(client_configuration=configuration)
             return configuration, await asyncio.to_thread(_pod_namespace)
-    except (ConfigException, OSError, ValueError) as error:
-        raise ConfigurationError(f"cannot read the credentials for the API server: {error}; {_REMEDY}") from error
+    except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
+        text = " ".join(str(error).split())  # a parser's message has lines
+        raise ConfigurationError(f"cannot read the credentials for the API server: {text}; {_REMEDY}") from error
     raise ConfigurationError(f"no kubeconfig and not in a cluster; {_REMEDY}")
+
+
+def _are_missing(paths: str) -> bool:
+    return not any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path)
 
 
 def _default_kubeconfig() -> str | None:

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
+_WATCH_SECONDS = 75
 _RETRY_FIRST_SECONDS = 0.5
 _RETRY_MOST_SECONDS = 30.0
 
@@ -148,6 +149,8 @@ class Informer(Generic[T]):
             "allowWatchBookmarks": "true",
             "labelSelector": self._selector,
             "resourceVersion": version,
+            # The server ends the watch itself, with a bookmark just before: a quiet kind is told from a dead line.
+            "timeoutSeconds": str(_WATCH_SECONDS),
         }
         async for line in self._api.stream(self.resource.path(), params, on_open=self._opened):
             event = self._probes.decode(line)

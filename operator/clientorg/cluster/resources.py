@@ -41,6 +41,8 @@ CLIENT_ORGS = Resource(GROUP, VERSION, "clientorgs", "ClientOrg")
 QUOTA_POOLS = Resource(GROUP, VERSION, "quotapools", "QuotaPool")
 ORG_PLANS = Resource(GROUP, VERSION, "orgplans", "OrgPlan")
 
+USAGE_REPORTS = Resource(GROUP, VERSION, "usagereports", "UsageReport")
+
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 RESOURCE_QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
@@ -51,6 +53,7 @@ ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "Rol
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 
+SECRETS = Resource("", "v1", "secrets", "Secret")
 PODS = Resource("", "v1", "pods", "Pod")
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")

@@ -18,7 +18,7 @@ from clientorg.cluster.resources import (
 )
 from clientorg.cluster.rest import Api, Json
 from clientorg.control.children import ChildKey, Children
-from clientorg.domain.drift import content_of, has_foreign_fields, includes, matches
+from clientorg.domain.drift import content_of, has_foreign_fields, includes, is_applied_by, matches
 from clientorg.domain.workspace import CORE_CHILDREN, NAMESPACE_KEY, Child, Org, own_labels
 from clientorg.errors import (
     AlreadyExistsError,
@@ -131,6 +131,8 @@ class Applier:
                 if _is_as_wanted(org, wanted, found):
                     self._children.accept(wanted.digest, value)
                     return False
+            elif wanted.is_blueprint:
+                await self._refuse_to_adopt(resource, org, wanted)
             answer = await self._apply(resource, org, wanted)
             if (
                 not _is_as_wanted(org, wanted, answer)
@@ -145,6 +147,20 @@ class Applier:
         except ApiError as error:
             raise _problem(wanted, error) from error
         return True
+
+    async def _refuse_to_adopt(self, resource: Resource, org: Org, wanted: Child) -> None:
+        """An object of that name that we never applied is the client's own: to take it over would lose what is in it,
+        and to prune it later all of it."""
+        try:
+            found = await self._get(resource, org, wanted)
+        except NotFoundError:
+            return
+        if not is_applied_by(found, FIELD_MANAGER):
+            raise WorkspaceError(
+                Reason.BLUEPRINT_INVALID,
+                f"{wanted.kind} {wanted.name} is there and the client's own; it is left alone. Rename it in the plan's "
+                "blueprint, or have the client delete it",
+            )
 
     async def _apply(self, resource: Resource, org: Org, wanted: Child) -> Json:
         manifest = wanted.manifest(org)
@@ -171,8 +187,9 @@ class Applier:
         self._children.forget(org.namespace, key)
         return True
 
-    async def delete_namespace(self, org: Org) -> bool:
-        """Delete the workspace with everything in it. Returns whether it is gone, which is asked of the server.
+    async def delete_namespace(self, org: Org) -> str | None:
+        """Delete the workspace with everything in it. None when it is gone, which is asked of the server; else what is
+        in the way, as the namespace's conditions tell.
 
         A namespace of that name that is not this client's is left alone and counts as gone.
         """
@@ -180,19 +197,20 @@ class Applier:
             found = await self._api.get(NAMESPACES, None, org.namespace)
         except NotFoundError:
             self._children.forget(org.namespace, NAMESPACE_KEY)
-            return True
+            return None
         metadata = found["metadata"]
         if (metadata.get("annotations") or {}).get(ANNOTATION_OWNER_UID) != org.uid:
             logger.warning("namespace %s is not this client's; it is left alone", org.namespace)
-            return True
+            return None
         if "deletionTimestamp" not in metadata:
             try:
                 await self._api.delete(NAMESPACES, None, org.namespace, uid=metadata["uid"])
             except NotFoundError:
-                return True
+                return None
             except ConflictError:
-                return False  # another of that name since; look again
-        return False
+                return ""  # another of that name since; look again
+        conditions = (found.get("status") or {}).get("conditions") or ()
+        return "; ".join(item["message"] for item in conditions if item.get("status") == "True")
 
 
 _RESOURCES = {resource.kind: resource for resource in (*WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES)}

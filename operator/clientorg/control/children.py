@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from clientorg.api.meta import ANNOTATION_BLUEPRINT_DIGEST, ANNOTATION_OWNER_UID, FIELD_MANAGER
+from clientorg.api.meta import ANNOTATION_BLUEPRINT_DIGEST, ANNOTATION_OWNER_UID, FIELD_MANAGER, LABEL_PAUSED
 from clientorg.domain.drift import content_of, digest
 from clientorg.domain.workspace import NAMESPACE_KEY, OWN_NAMES, own_labels
 
@@ -61,6 +61,7 @@ class NamespaceView(msgspec.Struct, frozen=True):
     uid: str
     owner_uid: str | None
     deleting: bool
+    paused: bool = False
 
 
 def _our_fields(managed_fields: Any) -> Any:
@@ -171,6 +172,7 @@ class Children:
                 metadata["uid"],
                 (metadata.get("annotations") or {}).get(ANNOTATION_OWNER_UID),
                 "deletionTimestamp" in metadata,
+                LABEL_PAUSED in (metadata.get("labels") or {}),
             )
         self._note(namespace, key, int(metadata["resourceVersion"]), value)
         return value
@@ -224,6 +226,7 @@ class Children:
                 metadata.uid,
                 (metadata.annotations or {}).get(ANNOTATION_OWNER_UID),
                 metadata.deletionTimestamp is not None,
+                LABEL_PAUSED in (metadata.labels or {}),
             )
             if self._namespaces.get(namespace) != view:
                 self._namespaces[namespace] = view

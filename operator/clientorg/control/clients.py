@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from clientorg.api.clientorg import OrgState
-from clientorg.api.conditions import STALLING_REASONS, ConditionType, Reason
-from clientorg.api.meta import FINALIZER, LABEL_ORG_ID, MAX_CLIENT_NAME_LENGTH
+from clientorg.api.clientorg import OrgState, WantedState
+from clientorg.api.conditions import ConditionType, Reason
+from clientorg.api.meta import FINALIZER, LABEL_ORG_ID
+from clientorg.api.notifications import Channel
 from clientorg.cluster.events import Happening, Regarding
 from clientorg.cluster.resources import CLIENT_ORGS
 from clientorg.cluster.rest import Api
 from clientorg.control.allocations import Allocations
-from clientorg.control.applier import Applier, WorkspaceError
-from clientorg.control.children import Children
 from clientorg.control.clock import Clock, rfc3339, rfc3339_micro
+from clientorg.control.deletion import Deleter
+from clientorg.control.gather import (
+    licensing_problem,
+    org_of,
+    report_samples,
+    situation_of,
+    staleness,
+    workspace_problem,
+)
+from clientorg.control.samples import Samples
 from clientorg.control.store import Client, Name, Plan, Pool, Store
+from clientorg.control.workspaces import Outcome, Workspaces
+from clientorg.domain import outbox as box
 from clientorg.domain.allocation import adopt, reduce
-from clientorg.domain.client_status import Facts, Problem, refused_status, status_of
+from clientorg.domain.client_status import Facts, Problem, Run, refused_status, status_of
 from clientorg.domain.conditions import find
-from clientorg.domain.identity import is_name_too_long
+from clientorg.domain.decision import Decision, decide
 from clientorg.domain.merge_patch import merge_patch
-from clientorg.domain.workspace import Child, Org
-from clientorg.errors import InvalidError, NotFoundError, PlanError
+from clientorg.domain.messages import Entry, Outbox, from_status, to_status
+from clientorg.domain.notices import add_all, failing_text, notices
+from clientorg.errors import ConflictError, InputError, InvalidError, PlanError
+from clientorg.notify.sender import channels_of
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +53,17 @@ class Result:
     Attributes:
         retry_after_seconds: come again after so long; None when only a change can help.
         failed: a fault that passes: come again with backoff, at the earliest after `retry_after_seconds`.
+        next_due: when the passing of time changes something.
     """
 
     retry_after_seconds: float | None = None
     failed: bool = False
+    next_due: datetime | None = None
 
 
 DONE = Result()
+_REMEMBERED = ("deactivation", "meters", "thresholds", "outbox", "lastHandledResend", "lastTransfer")
+"""What status remembers, and a pass that decides nothing leaves as it is."""
 
 
 class Records(Protocol):
@@ -56,110 +73,191 @@ class Records(Protocol):
         """Post it soon."""
 
 
+@dataclass
+class Surroundings:
+    """What the passes over clients work with."""
+
+    api: Api
+    store: Store
+    workspaces: Workspaces
+    deleter: Deleter
+    allocations: Allocations
+    samples: Samples
+    events: Records
+    clock: Clock
+    pool_changed: Callable[[Name], None]
+    became_ready: Callable[[float], None]
+    mail_due: Callable[[Name], None]
+    purges_per_hour: int = 10
+
+
 class ClientReconciler:
     """Brings clients to what their specs, plans and pools say."""
 
-    def __init__(
-        self,
-        api: Api,
-        store: Store,
-        children: Children,
-        allocations: Allocations,
-        events: Records,
-        clock: Clock,
-        pool_changed: Callable[[Name], None],
-        became_ready: Callable[[float], None],
-    ) -> None:
-        self._api = api
-        self._store = store
-        self._children = children
-        self._applier = Applier(api, children)
-        self._allocations = allocations
-        self._events = events
-        self._clock = clock
-        self._pool_changed = pool_changed
-        self._became_ready = became_ready
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._with = surroundings
 
     async def reconcile(self, name: Name) -> Result:
         """One pass. Raises ApiError and UnreachableError, which pass."""
-        client = self._store.clients.get(name)
+        client = self._with.store.clients.get(name)
         if client is None:
             return DONE
         if client.deleting:
             return await self._delete(client)
-        pool, plan = self._store.pools.get(self._pool_of(client)), self._store.plans.get(self._plan_of(client))
-        problem = _spec_problem(client, pool, plan)
+        pool, plan = self._references(client)
+        problem = workspace_problem(client, plan) or licensing_problem(client, pool)
         if problem is None and (not client.has_finalizer or client.org_label != client.org_id):
             client = await self._mark(client)
-            pool, plan = self._store.pools.get(self._pool_of(client)), self._store.plans.get(self._plan_of(client))
-        facts = self._gather(client, pool, plan)
-        if facts is None:
-            return DONE  # the pool has not decided yet; its pass asks for another one here
-        failure: WorkspaceError | None = None
-        if facts.workspace is None and plan is not None and _may_provision(facts):
-            forced = client.reconcile_requested != client.status.get("lastHandledReconcileAt")
-            children: Sequence[Child] = ()
-            try:
-                org = _org(client)
-                children = plan.template.render(org)
-                await self._applier.ensure(org, children, forced=forced)
-                facts = replace(facts, provisioned=True, established=True)
-            except PlanError as error:
-                problem = Problem(Reason.BLUEPRINT_INVALID, f"OrgPlan {client.plan!r}: {error}")
-                facts = replace(facts, workspace=problem)
-            except WorkspaceError as error:
-                failure = error
-                established = bool(children) and {c.key for c in children} <= self._children.keys(client.namespace)
-                problem = Problem(error.reason, error.message)
-                facts = replace(facts, workspace=problem, established=established)
-        await self._patch_status(client, facts)
-        if failure is not None and failure.reason not in STALLING_REASONS:
-            return Result(failure.retry_after_seconds, failed=True)
-        return DONE
+            pool, plan = self._references(client)
+        if plan is None:
+            return await self._without_terms(client, pool, workspace_problem(client, None))
+        return await self._with_plan(client, pool, plan)
 
-    # -- gather -------------------------------------------------------------------------------------------------
+    def _references(self, client: Client) -> tuple[Pool | None, Plan | None]:
+        store, namespace = self._with.store, client.name[0]
+        return store.pools.get((namespace, client.pool)), store.plans.get((namespace, client.plan))
 
-    def _gather(self, client: Client, pool: Pool | None, plan: Plan | None) -> Facts | None:
-        """The facts of this pass; None while the pool has yet to decide on a client that has nothing to show."""
+    async def _without_terms(self, client: Client, pool: Pool | None, problem: Problem | None) -> Result:
+        """Without terms nothing is decided but what the pool gave already; everything stays as it is."""
         grants = pool.grants.get(client.uid, ()) if pool is not None else ()
         holder = adopt(client.holder, grants)
-        reduction = reduce(holder.held, client.wanted, client.used)
-        holder = replace(holder, held=reduction.held)
-        licensing = _licensing_problem(client, pool)
-        is_short = any(quantity > holder.held.get(name, 0) for name, quantity in client.wanted.items())
-        waiting = self._allocations.waiting.get(client.uid) if is_short else None
-        if is_short and waiting is None and licensing is None and holder == client.holder:
-            return None  # with a grant to adopt it goes on: the next round decides on what is asked beyond it
-        url, workspace = None, _workspace_problem(client, plan)
-        if plan is not None and plan.template.spec.workspace.url_template:
+        holder = replace(holder, held=reduce(holder.held, client.wanted, client.used).held)
+        facts = Facts(
+            generation=client.generation,
+            org_id=client.org_id,
+            namespace=client.namespace,
+            url=None,
+            holder=holder,
+            asked=client.asked,
+            wanted=client.wanted,
+            used=client.used,
+            licensing=licensing_problem(client, pool),
+            workspace=problem,
+            established=client.last_grant > 0,
+            reconcile_requested=client.reconcile_requested,
+        )
+        await self._patch_status(client, facts, keep=_REMEMBERED)
+        return DONE
+
+    async def _with_plan(self, client: Client, pool: Pool | None, plan: Plan) -> Result:
+        now, status = self._with.clock.now(), client.status
+        samples = [*report_samples(self._with.store, client, now), *self._with.samples.of(client)]
+        try:
+            situation = situation_of(
+                self._with.store, client, pool, plan, status, samples, now, self._with.purges_per_hour
+            )
+        except PlanError as error:
+            problem = Problem(Reason.PLAN_INVALID, f"OrgPlan {client.plan!r}: {error}")
+            return await self._without_terms(client, pool, problem)
+        decision = decide(situation)
+        facts = self._facts(client, pool, plan, decision)
+        facts = replace(facts, staleness=staleness(decision.usage, pool, self._with.samples.seen(client), samples, now))
+        if facts.wanted and self._is_undecided(client, facts):
+            return DONE  # the pool has not decided yet; its pass asks for another one here
+        if decision.purge:
+            return await self._purge(client, plan, facts, decision)
+        outcome = Outcome()
+        if facts.workspace is None and not facts.is_purged and _may_provision(facts):
+            forced = client.reconcile_requested != status.get("lastHandledReconcileAt")
+            outcome = await self._with.workspaces.bring(
+                org_of(client), plan.template, closed=decision.gate_closed, forced=forced
+            )
+            facts = _with_outcome(facts, outcome, plan)
+        return await self._finish(client, plan, facts, decision, outcome)
+
+    async def _finish(self, client: Client, plan: Plan, facts: Facts, decision: Decision, outcome: Outcome) -> Result:
+        """The messages that follow, the status, and when to come again."""
+        facts, outbox, given_up = self._with_messages(client, plan, facts, decision)
+        after = await self._patch_status(client, facts, decision)
+        for entry in given_up:
+            note = f"message {entry.key} was given up: the outbox is full of others that cannot be delivered"
+            self._event(client, "Warning", "MessageGivenUp", note, entry.key, self._with.clock.now())
+        next_message = box.next_due(outbox, self._with.clock.now())
+        if next_message is not None:
+            self._with.mail_due(client.name)
+        if decision.reminder is not None and after.version != client.version and next_message is None:
+            return Result(0.0, outcome.failed, decision.next_due)  # no channel is on: it is delivered by being told
+        dues = [due for due in (decision.next_due, next_message) if due is not None]
+        return Result(outcome.retry_after_seconds, outcome.failed, min(dues, default=None))
+
+    def _with_messages(
+        self, client: Client, plan: Plan, facts: Facts, decision: Decision
+    ) -> tuple[Facts, Outbox, list[Entry]]:
+        before, now = client.status, self._with.clock.now()
+        channels = channels_of(plan.template.spec.notifications)
+        outbox = from_status(before.get("outbox") or ())
+        for channel in Channel:
+            if channel not in channels:
+                outbox = box.switch_off(outbox, channel)
+        outbox, given_up = add_all(outbox, notices(before, facts, decision, now), now, channels)
+        if client.resend is not None and client.resend != before.get("lastHandledResend"):
+            wanted = client.resend.partition("@")[0]
+            is_key = any(entry.key == wanted for entry in outbox)
             try:
-                url = plan.template.url(_org(client))
-            except PlanError as error:
-                workspace = workspace or Problem(Reason.PLAN_INVALID, f"OrgPlan {client.plan!r}: {error}")
+                outbox = box.resend(
+                    outbox, now, key=wanted if is_key else None, kind=None if is_key else wanted, channels=channels
+                )
+            except InputError as error:
+                self._event(client, "Warning", "ResendRefused", str(error), client.resend, now)
+        facts = replace(
+            facts,
+            outbox=tuple(to_status(outbox)),
+            undelivered=failing_text(outbox),
+            resend_requested=client.resend or before.get("lastHandledResend"),
+        )
+        return facts, outbox, given_up
+
+    # -- gather and decide --------------------------------------------------------------------------------------
+
+    def _is_undecided(self, client: Client, facts: Facts) -> bool:
+        """Whether the pool has yet to decide, and there is nothing else to do until then."""
+        is_short = any(quantity > facts.holder.held.get(name, 0) for name, quantity in facts.wanted.items())
+        return is_short and facts.waiting is None and facts.licensing is None and facts.holder == client.holder
+
+    def _facts(self, client: Client, pool: Pool | None, plan: Plan, decision: Decision) -> Facts:
+        held, wanted = decision.holder.held, client.wanted
+        is_short = any(quantity > held.get(name, 0) for name, quantity in wanted.items())
+        waiting = self._with.allocations.waiting.get(client.uid) if is_short else None
+        workspace, url = workspace_problem(client, plan), None
+        try:
+            url = plan.template.url(org_of(client)) if plan.template.spec.workspace.url_template else None
+        except PlanError as error:
+            workspace = workspace or Problem(Reason.PLAN_INVALID, f"OrgPlan {client.plan!r}: {error}")
+        note = None
+        if decision.is_braked:
+            note = Problem(Reason.PURGE_BRAKED, "the purge waits: the agency had as many as it may within an hour")
+        elif decision.awaits_notice:
+            note = Problem(
+                Reason.NOTICE_PENDING,
+                "the purge waits: the last reminder is not delivered, or its notice has not passed. See status.outbox; "
+                "correct the contact or the mail server, then: kubectl clientorg notify --resend reminder",
+            )
         return Facts(
             generation=client.generation,
             org_id=client.org_id,
             namespace=client.namespace,
             url=url,
-            holder=holder,
-            wanted=client.wanted,
-            used=client.used,
-            kept_back=reduction.kept_back,
+            holder=decision.holder,
+            asked=client.asked,
+            wanted=wanted,
+            used=decision.used,
+            state=WantedState(client.state),
+            usage=decision.usage,
+            crossings=decision.crossings,
+            kept_back=decision.kept_back,
             waiting=waiting,
-            pending_since=client.pending_since or self._allocations.since.get(client.uid),
-            licensing=licensing,
+            pending_since=client.pending_since or self._with.allocations.since.get(client.uid),
+            licensing=licensing_problem(client, pool),
             workspace=workspace,
-            established=self._children.namespace(client.namespace) is not None and holder.last_grant > 0,
+            established=client.last_grant > 0 and self._with.workspaces.exists(client.namespace),
+            pause_reasons=decision.pause_reasons,
+            exhausted=decision.exhausted,
+            deactivation=decision.deactivation,
+            run=Run.STOPPING if decision.gate_closed else Run.RUNNING,
+            note=note,
+            transferred=_transferred(client, decision),
             reconcile_requested=client.reconcile_requested,
         )
-
-    @staticmethod
-    def _pool_of(client: Client) -> Name:
-        return client.name[0], client.pool
-
-    @staticmethod
-    def _plan_of(client: Client) -> Name:
-        return client.name[0], client.plan
 
     # -- apply --------------------------------------------------------------------------------------------------
 
@@ -172,155 +270,143 @@ class ClientReconciler:
                 "finalizers": list(dict.fromkeys((*client.finalizers, FINALIZER))),
             }
         }
-        namespace, name = client.name
-        return self._take(await self._api.patch(CLIENT_ORGS, namespace, name, patch), client)
+        return self._take(await self._with.api.patch(CLIENT_ORGS, *client.name, patch), client)
 
     def _take(self, manifest: Json, before: Client) -> Client:
         """The server's answer to our write, which is newer than any event so far."""
-        self._store.put_client(manifest)
-        client = self._store.clients.get(before.name, before)
-        self._allocations.settle(client)
+        self._with.store.put_client(manifest)
+        client = self._with.store.clients.get(before.name, before)
+        self._with.allocations.settle(client)
         return client
 
-    async def _patch_status(self, client: Client, facts: Facts) -> None:
+    async def _patch_status(
+        self, client: Client, facts: Facts, decision: Decision | None = None, keep: tuple[str, ...] = ()
+    ) -> Client:
         """The one status patch of the pass, only if something changed, only onto the version we judged."""
         before = client.status
-        now = self._clock.now()
+        now = self._with.clock.now()
         status = status_of(facts, before, rfc3339(now))
+        status |= {name: before[name] for name in keep if name in before}
         patch = merge_patch(before, status)
         if not patch:
-            return
+            return client
         body: Json = {"metadata": {"resourceVersion": str(client.version)}, "status": patch}
-        namespace, name = client.name
         try:
-            answer = await self._api.patch(CLIENT_ORGS, namespace, name, body, subresource="status")
+            answer = await self._with.api.patch(CLIENT_ORGS, *client.name, body, subresource="status")
         except InvalidError as error:  # a status that does not fit its schema must not leave the client without any
             logger.exception("status refused")
             status = refused_status(facts.generation, str(error), before, rfc3339(now))
             body["status"] = {name: status[name] for name in ("observedGeneration", "conditions")}
-            answer = await self._api.patch(CLIENT_ORGS, namespace, name, body, subresource="status")
-        self._take(answer, client)
+            answer = await self._with.api.patch(CLIENT_ORGS, *client.name, body, subresource="status")
+        after = self._take(answer, client)
         if facts.holder != client.holder:
-            self._pool_changed(self._pool_of(client))
-        self._tell(client, before, status, rfc3339_micro(now))
+            self._with.pool_changed((client.name[0], client.pool))
+        self._tell(client, before, status, decision, now)
+        return after
 
-    def _tell(self, client: Client, before: Json, status: Json, now: str) -> None:
-        """An Event for each transition of Ready: its status or its reason."""
+    def _tell(self, client: Client, before: Json, status: Json, decision: Decision | None, now: datetime) -> None:
+        """An Event for each transition of Ready (its status or its reason), and for each threshold."""
+        for crossing in decision.new_crossings if decision is not None else ():
+            note = f"{crossing.percent} % of {crossing.license} are used in period {crossing.period}"
+            self._event(client, "Warning", "ThresholdReached", note, "/".join(map(str, crossing.key)), now)
         old = find(before.get("conditions") or (), ConditionType.READY)
         new = find(status["conditions"], ConditionType.READY)
         if new is None or (old is not None and (old["status"], old["reason"]) == (new["status"], new["reason"])):
             return
-        if new["status"] == "True" and before.get("state") != OrgState.ACTIVE:
-            self._became_ready((self._clock.now() - datetime.fromisoformat(client.created)).total_seconds())
-        is_warning = new["status"] != "True" and new["reason"] not in (Reason.PROVISIONING, Reason.DELETING)
-        self._events.record(
-            Happening(
-                regarding=Regarding("ClientOrg", *client.name, client.uid),
-                type="Warning" if is_warning else "Normal",
-                reason=new["reason"],
-                action="Reconcile",
-                note=new["message"],
-                once=f"{new['status']}/{client.generation}/{now}",
-                time=now,
-            )
-        )
+        if new["status"] == "True" and before.get("state") in (None, OrgState.PROVISIONING):
+            self._with.became_ready((now - datetime.fromisoformat(client.created)).total_seconds())
+        is_warning = new["status"] != "True" and new["reason"] not in _UNREMARKABLE
+        once = f"{new['status']}/{client.generation}/{rfc3339_micro(now)}"
+        self._event(client, "Warning" if is_warning else "Normal", new["reason"], new["message"], once, now)
 
-    # -- delete -------------------------------------------------------------------------------------------------
+    def _event(self, client: Client, kind: Any, reason: str, note: str, once: str, now: datetime) -> None:
+        about = Regarding("ClientOrg", *client.name, client.uid)
+        self._with.events.record(Happening(about, kind, reason, "Reconcile", note, once, rfc3339_micro(now)))
+
+    # -- the end ------------------------------------------------------------------------------------------------
 
     async def _delete(self, client: Client) -> Result:
         """Everything of the client goes; the finalizer is released when the server says that it is gone (Z10)."""
         if not client.has_finalizer:
             return DONE
-        if not await self._applier.delete_namespace(_org(client)):
-            facts = self._gather_deletion(client)
-            await self._patch_status(client, facts)
-            return Result(retry_after_seconds=_DELETION_POLL_SECONDS)
-        finalizers = [name for name in client.finalizers if name != FINALIZER]
-        patch = {"metadata": {"resourceVersion": str(client.version), "finalizers": finalizers or None}}
-        namespace, name = client.name
-        try:
-            answer = await self._api.patch(CLIENT_ORGS, namespace, name, patch)
-        except NotFoundError:
+        left = await self._with.workspaces.delete(org_of(client))
+        if left is None:
+            answer = await self._with.deleter.release(client)
+            if answer is not None:
+                self._take(answer, client)
             return DONE
-        if finalizers:
-            self._take(answer, client)
-        logger.info("client deleted")
-        return DONE
-
-    def _gather_deletion(self, client: Client) -> Facts:
-        namespace = self._children.namespace(client.namespace)
-        what = f"deleting namespace {client.namespace} with everything in it"
-        return Facts(
+        facts = Facts(
             generation=client.generation,
             org_id=client.org_id,
             namespace=client.namespace,
             url=None,
             holder=client.holder,
+            asked=client.asked,
             wanted=client.wanted,
             used=client.used,
-            established=namespace is not None,
             reconcile_requested=client.reconcile_requested,
-            deleting=what,
+            deleting=_deleting(client, left),
         )
+        await self._patch_status(client, facts, keep=_REMEMBERED)
+        return Result(retry_after_seconds=_DELETION_POLL_SECONDS)
+
+    async def _purge(self, client: Client, plan: Plan, facts: Facts, decision: Decision) -> Result:
+        """The end of the grace period: everything goes but the record (FEATURES Z9, DESIGN rules 7 and 8).
+
+        That the purge begins is written down first, onto the version that was judged: a reactivation in the meantime
+        makes that write fail. Only then, and after a look at the newest state, is anything deleted.
+        """
+        record = decision.deactivation
+        if record is None or client.purge_started is None:
+            facts = self._with_messages(client, plan, facts, decision)[0]
+            after = await self._patch_status(client, facts, decision)
+            return Result(0.0 if after.version != client.version else 1.0)
+        if not await self._with.deleter.is_still_to_be_purged(client):
+            raise ConflictError(409, "Conflict", "the client changed before its purge")
+        left = await self._with.workspaces.delete(org_of(client))
+        if left is not None:
+            facts = replace(facts, note=Problem(Reason.PURGING, _deleting(client, left)))
+            await self._patch_status(client, facts, decision, keep=("outbox",))
+            return Result(retry_after_seconds=_DELETION_POLL_SECONDS)
+        record = replace(record, purged=self._with.clock.now())
+        facts = replace(facts, deactivation=record, holder=replace(facts.holder, held={}), used={})
+        return await self._finish(client, plan, facts, decision, Outcome())
 
 
-def _org(client: Client) -> Org:
-    spec = client.spec
-    return Org(
-        name=client.name[1],
-        agency=client.name[0],
-        uid=client.uid,
-        org_id=client.org_id,
-        namespace=client.namespace,
-        display_name=spec["displayName"],
-        language=spec["contact"].get("language", "en"),
-        admins=spec.get("admins") or (),
-    )
+_UNREMARKABLE = frozenset({Reason.PROVISIONING, Reason.DELETING, Reason.PAUSING, Reason.RESUMING, Reason.PURGING})
+
+
+def _transferred(client: Client, decision: Decision) -> str | None:
+    """The move that is done now, or the one before."""
+    move = client.transfer
+    if move is not None and decision.holder.held.get(move.license, 0) >= move.to:
+        return str(move)
+    before: str | None = client.status.get("lastTransfer")
+    return before
+
+
+def _deleting(client: Client, left: str) -> str:
+    text = f"deleting namespace {client.namespace} with everything in it"
+    return f"{text}; in the way: {left}" if left else text
 
 
 def _may_provision(facts: Facts) -> bool:
     """Nothing is built before the first grant; what is built stays in order while a later raise waits."""
     is_satisfied = all(facts.holder.held.get(name, 0) >= want for name, want in facts.wanted.items())
+    if facts.deactivation is not None:
+        return facts.holder.last_grant > 0
     return facts.holder.last_grant > 0 or (is_satisfied and facts.licensing is None)
 
 
-def _spec_problem(client: Client, pool: Pool | None, plan: Plan | None) -> Problem | None:
-    return _workspace_problem(client, plan) or _licensing_problem(client, pool)
-
-
-def _licensing_problem(client: Client, pool: Pool | None) -> Problem | None:
-    if pool is None:
-        return Problem(
-            Reason.POOL_NOT_FOUND,
-            f"spec.poolRef.name: no QuotaPool {client.pool!r} in namespace {client.name[0]!r}; create it, or make the "
-            "client anew with another pool",
-        )
-    unknown = sorted(name for name in client.wanted if name not in pool.capacity)
-    if unknown:
-        return Problem(
-            Reason.LICENSE_UNKNOWN,
-            f"spec.licenses: QuotaPool {client.pool!r} has no license {', '.join(unknown)}; it has "
-            f"{', '.join(sorted(pool.capacity))}. Correct the name, or add the license to the pool",
-        )
-    if pool.deleting and client.raises:
-        return Problem(
-            Reason.POOL_DELETING,
-            f"QuotaPool {client.pool!r} is being deleted and grants nothing any more; what is granted stays",
-        )
-    return None
-
-
-def _workspace_problem(client: Client, plan: Plan | None) -> Problem | None:
-    if plan is None:
-        return Problem(
-            Reason.PLAN_NOT_FOUND,
-            f"spec.planRef.name: no OrgPlan {client.plan!r} in namespace {client.name[0]!r}; create it, or correct the "
-            "name",
-        )
-    if is_name_too_long(client.name[1]):
-        return Problem(
-            Reason.NAME_TOO_LONG,
-            f"metadata.name: at most {MAX_CLIENT_NAME_LENGTH} characters, so that the workspace's namespace fits; make "
-            "the client anew with a shorter name",
-        )
-    return None
+def _with_outcome(facts: Facts, outcome: Outcome, plan: Plan) -> Facts:
+    problem = outcome.problem
+    if problem is not None and problem.reason is Reason.BLUEPRINT_INVALID and "OrgPlan" not in problem.message:
+        problem = replace(problem, message=f"OrgPlan {plan.name[1]!r}: {problem.message}")
+    return replace(
+        facts,
+        provisioned=outcome.provisioned,
+        established=outcome.established or facts.established,
+        workspace=problem,
+        run=outcome.run,
+        blocked=outcome.blocked,
+    )

@@ -46,6 +46,7 @@ class Metrics:
         self.queue_delayed = Gauge(
             "clientorg_workqueue_delayed", "Keys that wait for a later time or a retry.", registry=self.registry
         )
+        self.timers = Gauge("clientorg_timers", "Dates that are waited for.", registry=self.registry)
         self.objects = Gauge(
             "clientorg_objects", "Objects known to the operator, by kind.", ["kind"], registry=self.registry
         )
@@ -63,6 +64,12 @@ class Metrics:
         )
         self.events_dropped = Gauge(
             "clientorg_events_dropped", "Events that could not be posted.", registry=self.registry
+        )
+        self.messages = Counter(
+            "clientorg_messages_total",
+            "Tries to deliver a message, by channel (mail, webhook) and outcome (sent, failed).",
+            ["channel", "outcome"],
+            registry=self.registry,
         )
         self.leader = Gauge("clientorg_leader", "1 in the process that leads.", registry=self.registry)
         self.synced = Gauge("clientorg_synced", "1 when all caches are filled.", registry=self.registry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clientorg.api.meta import LABEL_AGENCY, POOL_FINALIZER
@@ -11,6 +11,7 @@ from clientorg.cluster.resources import CLIENT_ORGS, NAMESPACES, QUOTA_POOLS
 from clientorg.cluster.rest import Api
 from clientorg.control.allocations import Allocations
 from clientorg.control.clock import Clock, rfc3339
+from clientorg.control.prometheus import SourceState
 from clientorg.control.store import Client, Name, Pool, PoolMembers, Store, version_of
 from clientorg.domain.allocation import Books, Grant, Outcome, Request, Waiting, allocate, shown_position, unsettled
 from clientorg.domain.merge_patch import merge_patch
@@ -46,6 +47,7 @@ class PoolReconciler:
         client_changed: Callable[[Name, bool], None],
         seen: Callable[[Json], None],
         client_gone: Callable[[Name, str], None],
+        sources: Mapping[Name, SourceState],
     ) -> None:
         self._api = api
         self._store = store
@@ -53,6 +55,7 @@ class PoolReconciler:
         self._clock = clock
         self._identity = identity
         self._client_changed = client_changed
+        self._usage_sources = sources
         self._seen = seen
         self._client_gone = client_gone
         self._labelled: set[str] = set()
@@ -109,7 +112,9 @@ class PoolReconciler:
             if uid in flying or not wanted or any(name not in pool.capacity for name in client.wanted):
                 continue
             first, blocked_by = self._transfer(client, wanted)
-            requests.append(Request(uid, client.name[1], self._since(client), client.held, wanted, first, blocked_by))
+            order = self._allocations.order.setdefault(uid, client.version)
+            request = Request(uid, client.name[1], self._since(client), client.held, wanted, first, blocked_by, order)
+            requests.append(request)
         return requests
 
     def _since(self, client: Client) -> str:
@@ -227,6 +232,7 @@ class PoolReconciler:
             clients=len(members.clients),
             last_grant=max([pool.last_grant, *(grant.serial for grant in outcome.grants)]),
             writer=self._identity,
+            source=self._source(pool),
         )
         before = dict(pool.status)
         if pool.writer is not None and not outcome.grants and not pool.grants:
@@ -239,12 +245,22 @@ class PoolReconciler:
         body = {"metadata": {"resourceVersion": str(pool.version)}, "status": patch}
         self._store.put_pool(await self._api.patch(QUOTA_POOLS, namespace, name, body, subresource="status"))
 
+    def _source(self, pool: Pool) -> tuple[str, str] | None:
+        """How the pool's usage source does: what is wrong, and what is well; None where it has none."""
+        state = self._usage_sources.get(pool.name)
+        if pool.usage.prometheus is None or state is None:
+            return None
+        note = f"usage of {state.clients} clients"
+        if state.ignored:
+            shown = "; ".join(state.ignored[:5]) + (f"; and {len(state.ignored) - 5} more" if state.ignored[5:] else "")
+            note += f"; not counted: {shown}"
+        return state.error, note
+
     def _announce(self, members: PoolMembers, grants: Sequence[Grant], queue: Sequence[Waiting]) -> None:
         """Wake the clients that were granted something, and those whose place in the queue shows differently."""
-        waiting, since = self._allocations.waiting, self._allocations.since
+        waiting = self._allocations.waiting
         for grant in grants:
-            waiting.pop(grant.uid, None)
-            since.pop(grant.uid, None)
+            self._allocations.drop(grant.uid)
             if (client := members.clients.get(grant.uid)) is not None:
                 self._client_changed(client.name, True)
         for entry in queue:

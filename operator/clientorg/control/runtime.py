@@ -1,72 +1,52 @@
-"""The running operator: sources feed the queue, the queue feeds the reconcilers, and all of it ends together."""
+"""The running operator: sources feed the queue, the queue feeds the passes, and all of it ends together."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from clientorg.api.meta import FIELD_MANAGER, LABEL_ORG_ID
+from clientorg.api.meta import API_VERSION, FIELD_MANAGER, GROUP, LABEL_ORG_ID
 from clientorg.cluster.credentials import Source
 from clientorg.cluster.events import Recorder
 from clientorg.cluster.informer import Informer
 from clientorg.cluster.lease import Elector
-from clientorg.cluster.resources import (
-    BLUEPRINT_RESOURCES,
-    CLIENT_ORGS,
-    ORG_PLANS,
-    QUOTA_POOLS,
-    WORKSPACE_RESOURCES,
-    Resource,
-)
+from clientorg.cluster.resources import BLUEPRINT_RESOURCES, WORKSPACE_RESOURCES
 from clientorg.cluster.rest import Api
 from clientorg.control.allocations import Allocations
 from clientorg.control.children import Children, Item
-from clientorg.control.clients import DONE, ClientReconciler, Result
-from clientorg.control.clock import Clock, SystemClock
+from clientorg.control.clients import ClientReconciler, Surroundings
+from clientorg.control.clock import Clock, FileClock, SystemClock
+from clientorg.control.deletion import Deleter
+from clientorg.control.delivery import Delivery
 from clientorg.control.health import HealthServer
-from clientorg.control.logs import log_context
+from clientorg.control.keys import RESOURCES, Key, Kind
 from clientorg.control.metrics import Metrics
+from clientorg.control.notifier import Notifier
 from clientorg.control.plans import PlanReconciler
 from clientorg.control.pools import PoolReconciler
-from clientorg.control.queue import Lane, WorkQueue
+from clientorg.control.prometheus import Poller
+from clientorg.control.queue import WorkQueue
+from clientorg.control.reports import ReportReconciler
+from clientorg.control.samples import Samples
 from clientorg.control.settings import Settings
-from clientorg.control.store import Name, Plan, Pool, Store, name_of
-from clientorg.errors import ApiError, ClientOrgError, ConflictError, NotFoundError, UnreachableError
+from clientorg.control.sources import Sources
+from clientorg.control.store import Store
+from clientorg.control.timers import Timers
+from clientorg.control.worker import Worker
+from clientorg.control.workspaces import Workspaces
+from clientorg.errors import ClientOrgError
+from clientorg.notify.destinations import Destinations
 
 logger = logging.getLogger(__name__)
 
+_END_SECONDS = 10.0
+_PLURALS = frozenset(resource.plural for resource in RESOURCES.values())
+
 Json = dict[str, Any]
-_HUNG_SECONDS = 600.0
-
-
-class Kind(StrEnum):
-    """What a key of the queue is about."""
-
-    CLIENT = "ClientOrg"
-    POOL = "QuotaPool"
-    PLAN = "OrgPlan"
-
-
-Key = tuple[Kind, Name]
-
-_RESOURCES: dict[Kind, Resource] = {Kind.CLIENT: CLIENT_ORGS, Kind.POOL: QUOTA_POOLS, Kind.PLAN: ORG_PLANS}
-
-
-@dataclass
-class _Pass:
-    """A pass under way, for the liveness probe."""
-
-    key: Key
-    started: float
 
 
 class Runtime:
@@ -75,34 +55,72 @@ class Runtime:
     def __init__(self, settings: Settings, api: Api, clock: Clock | None = None) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.on_failure: Callable[[BaseException], None] = lambda _: None
         self._api = api
-        self._clock = clock or SystemClock()
+        clock = clock or _clock(settings)
         self._store = Store()
         self._queue: WorkQueue[Key] = WorkQueue(group_of=lambda key: key[1][0])
-        self._children = Children(self._workspace_changed)
-        self._allocations = Allocations()
+        allocations, samples = Allocations(), Samples()
+        self._sources = Sources(
+            self._store, self._queue, allocations, settings.pool_interval_seconds, settings.plan_interval_seconds
+        )
+        self.observe = self._sources.observe
+        children = Children(self._sources.workspace_changed)
         self._events = Recorder(api, settings.identity)
-        self._clients = ClientReconciler(
+        destinations = Destinations(allow_loopback=settings.allow_loopback)
+        self._poller = Poller(
+            self._store, samples, clock, self._sources.client_changed, self._sources.pool_changed, destinations
+        )
+        self._delivery = Delivery(api, self._store, clock, destinations)
+        self._notifier = Notifier(
             api,
             self._store,
-            self._children,
-            self._allocations,
-            self._events,
-            self._clock,
-            self._pool_changed,
-            self.metrics.time_to_ready_seconds.observe,
+            clock,
+            self._delivery,
+            self._sources.client_changed,
+            lambda channel, outcome: self.metrics.messages.labels(channel, outcome).inc(),
         )
-        self._pools = PoolReconciler(
+        self._timers: Timers[Key] = Timers(clock, self._queue.add)
+        clients = ClientReconciler(
+            Surroundings(
+                api=api,
+                store=self._store,
+                workspaces=Workspaces(api, children, clock),
+                deleter=Deleter(api),
+                allocations=allocations,
+                samples=samples,
+                events=self._events,
+                clock=clock,
+                pool_changed=self._sources.pool_changed,
+                became_ready=self.metrics.time_to_ready_seconds.observe,
+                mail_due=self._notifier.due,
+                purges_per_hour=settings.purges_per_hour,
+            )
+        )
+        self._worker = Worker(
             api,
             self._store,
-            self._allocations,
-            self._clock,
-            settings.identity,
-            self._client_changed,
-            lambda manifest: self.observe(Kind(manifest["kind"]), "LISTED", manifest),
-            self._forget_client,
+            self._queue,
+            self._sources,
+            self._timers,
+            self.metrics,
+            clients,
+            {
+                Kind.POOL: PoolReconciler(
+                    api,
+                    self._store,
+                    allocations,
+                    clock,
+                    settings.identity,
+                    self._sources.client_changed,
+                    lambda manifest: self.observe(Kind(manifest["kind"]), "LISTED", manifest),
+                    self._sources.forget_client,
+                    self._poller.states,
+                ),
+                Kind.PLAN: PlanReconciler(api, self._store, clock),
+                Kind.REPORT: ReportReconciler(api, self._store, clock),
+            },
         )
-        self._plans = PlanReconciler(api, self._store, self._clock)
         # A connection of its own: renewing must not wait behind the work, or the work would cost the lease.
         self._lease_api = Api(api.credentials, concurrency=1, timeout_seconds=5.0, component=FIELD_MANAGER)
         self._elector = Elector(
@@ -110,28 +128,19 @@ class Runtime:
         )
         self._gate = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._passes: dict[Key, _Pass] = {}
-        self._ids = itertools.count(1)
-        self._pool_ran: dict[Name, float] = {}
+        self._missing = _PLURALS
         self._primed = asyncio.Event()
+        self._listed = {kind: asyncio.Event() for kind in RESOURCES}
         self._stopping = False
-        self.on_failure: Callable[[BaseException], None] = lambda _: None
-        kinds = dict.fromkeys((*WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES))
+        version_of = attrgetter("metadata.resourceVersion")
         self._informers = [
-            Informer(
-                api,
-                resource,
-                Item,
-                attrgetter("metadata.resourceVersion"),
-                self._children.sink(resource.kind),
-                LABEL_ORG_ID,
-            )
-            for resource in kinds
+            Informer(api, resource, Item, version_of, children.sink(resource.kind), LABEL_ORG_ID)
+            for resource in dict.fromkeys((*WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES))
         ]
         self.health = HealthServer(self._live, self._ready, self.metrics.registry, self._refresh_metrics)
         api.on_answer = self._count_request
 
-    # -- lifecycle ----------------------------------------------------------------------------------------------
+    # -- lifecycle --------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Listen for probes, fill the caches, take part in the election. Returns before the caches are filled.
@@ -144,8 +153,24 @@ class Runtime:
             self._spawn(informer.run(), f"informer {informer.resource.plural}")
         self._spawn(self._events.run(), "events")
         self._spawn(self._lead(), "election")
-        self._spawn(self._queue.run(self._work, self.settings.concurrency, self._gate), "queue")
+        self._spawn(self._queue.run(self._worker.work, self.settings.concurrency, self._gate), "queue")
+        self._spawn(self._timers.run(), "timers")
+        self._spawn(self._poller.run(self._gate), "usage")
+        self._spawn(self._notify(), "notifications")
         self._spawn(self._audit(), "audit")
+
+    async def wait_for_kinds(self) -> None:
+        """Until the API server serves our kinds. Kopf looks for them once; without this it would be deaf for ever."""
+        delay = 0.2
+        while self._missing:
+            try:
+                served = await self._api.request("GET", f"/apis/{API_VERSION}")
+                self._missing = _PLURALS - {item["name"] for item in served["resources"]}
+            except ClientOrgError as error:
+                logger.warning("cannot ask for the kinds of %s, again in %.1f s: %s", API_VERSION, delay, error)
+            if self._missing:
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
 
     async def stop(self) -> None:
         """Finish what is under way, post the last Events, give the lease up."""
@@ -157,11 +182,18 @@ class Runtime:
         await self._events.flush(5.0)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks, timeout=_END_SECONDS)
+            for task in left:  # it must not hold up the end; nothing it could still do is lost with it
+                logger.error("task %r does not end", task.get_name())
         await self._elector.release()
         await self.health.stop()
         await self._lease_api.close()
         await self._api.close()
+
+    async def _notify(self) -> None:
+        async with self._delivery:
+            await self._notifier.run(self.settings.notify_concurrency, self._gate)
 
     def _spawn(self, work: Awaitable[None], name: str) -> None:
         async def guarded() -> None:
@@ -178,7 +210,8 @@ class Runtime:
 
     async def _lead(self) -> None:
         """Open the gate when the caches are filled and this process leads."""
-        await self._prime()
+        for listed in self._listed.values():
+            await listed.wait()
         for informer in self._informers:
             await informer.synced.wait()
         self._primed.set()
@@ -191,29 +224,26 @@ class Runtime:
         if self._stopping:
             return
         self._gate.set()
-        logger.info(
-            "working",
-            extra={
-                "clients": len(self._store.clients),
-                "pools": len(self._store.pools),
-                "plans": len(self._store.plans),
-            },
-        )
+        store = self._store
+        counts = {"clients": len(store.clients), "pools": len(store.pools), "plans": len(store.plans)}
+        logger.info("working", extra=counts)
 
-    async def _prime(self) -> None:
-        """Fill the store by our own paged lists. Kopf's listing brings the same objects again, which costs little."""
-        delay = 0.5
-        while True:
-            try:
-                for kind in (Kind.PLAN, Kind.POOL, Kind.CLIENT):
-                    async for page in self._api.list_pages(_RESOURCES[kind]):
-                        for item in page["items"]:
-                            self.observe(kind, "LISTED", item)
-                return
-            except ClientOrgError as error:
-                logger.warning("cannot list, again in %.1f s: %s", delay, error)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 15.0)
+    async def list_kind(self, kind: Kind) -> None:
+        """List a kind completely, and forget what is not there any more. Kopf watches from before this list.
+
+        Raises:
+            ApiError: the server refuses.
+            UnreachableError: no answer.
+        """
+        found: set[str] = set()
+        listed_at = 0
+        async for page in self._api.list_pages(RESOURCES[kind]):
+            listed_at = int(page["metadata"]["resourceVersion"])
+            for item in page["items"]:
+                found.add(item["metadata"]["uid"])
+                self.observe(kind, "LISTED", item)
+        self._sources.drop_phantoms(kind, found, listed_at)
+        self._listed[kind].set()
 
     async def _audit(self) -> None:
         """Now and then list the clients, and drop those whose deletion no event told (DESIGN section 8)."""
@@ -221,215 +251,28 @@ class Runtime:
         while True:
             await asyncio.sleep(self.settings.audit_seconds)
             try:
-                await self._drop_phantoms()
+                await self.list_kind(Kind.CLIENT)
             except ClientOrgError as error:
                 logger.warning("audit postponed: %s", error)
 
-    async def _drop_phantoms(self) -> None:
-        found: set[str] = set()
-        listed_at = 0
-        async for page in self._api.list_pages(CLIENT_ORGS):
-            listed_at = int(page["metadata"]["resourceVersion"])
-            for item in page["items"]:
-                found.add(item["metadata"]["uid"])
-                self.observe(Kind.CLIENT, "LISTED", item)
-        for client in list(self._store.clients.values()):
-            if client.uid not in found and client.version <= listed_at:
-                self._forget_client(client.name, client.uid)
-
-    # -- sources ------------------------------------------------------------------------------------------------
-
-    def observe(self, kind: Kind, event: str | None, manifest: Json) -> None:
-        """Take in an object of ours, as Kopf's handlers and our own lists bring it. Must not block.
-
-        `event` is the watch event's type; anything but DELETED means that the object is there.
-        """
-        if event == "DELETED":
-            self._gone(kind, manifest)
-        elif kind is Kind.CLIENT:
-            self._client_seen(manifest, Lane.BULK if event in (None, "LISTED") else Lane.PROMPT)
-        elif kind is Kind.POOL:
-            self._pool_seen(manifest)
-        else:
-            self._plan_seen(manifest)
-
-    def _client_seen(self, manifest: Json, lane: Lane) -> None:
-        before = self._store.clients.get(name_of(manifest))
-        client = self._store.put_client(manifest)
-        if client is None:
-            return
-        self._allocations.settle(client)
-        is_new = before is None or before.uid != client.uid
-        # Also a raise that was taken back: it leaves the queue, and those behind it move up. And a grant that was
-        # adopted and given back at once: what is held is the same, but the pool has to clear it.
-        is_settled = before is not None and before.holder == client.holder and before.raises == client.raises == {}
-        if is_new or not is_settled or client.deleting:
-            self._pool_changed((client.name[0], client.pool))
-        if is_new or before is None or before.plan != client.plan:
-            self._plan_changed((client.name[0], client.plan))
-            if before is not None and before.plan != client.plan:
-                self._plan_changed((client.name[0], before.plan))
-        self._queue.add((Kind.CLIENT, client.name), lane)
-
-    def _pool_seen(self, manifest: Json) -> None:
-        before = self._store.pools.get(name_of(manifest))
-        pool = self._store.put_pool(manifest)
-        if pool is None:
-            return
-        self._queue.add((Kind.POOL, pool.name), Lane.POOL)
-        if before is None or _identity(before) != _identity(pool):
-            self._wake_members(pool.name)
-
-    def _wake_members(self, pool: Name) -> None:
-        for client in self._store.members(pool).clients.values():
-            self._queue.add((Kind.CLIENT, client.name), Lane.BULK)
-
-    def _plan_seen(self, manifest: Json) -> None:
-        before = self._store.plans.get(name_of(manifest))
-        try:
-            plan = self._store.put_plan(manifest)
-        except ValidationError as error:
-            logger.error("OrgPlan %s cannot be read: %s", "/".join(name_of(manifest)), error)
-            return
-        if plan is None:
-            return
-        self._queue.add((Kind.PLAN, plan.name))
-        if before is None or _identity(before) != _identity(plan):
-            for name in self._store.clients_of_plan(plan.name):
-                self._queue.add((Kind.CLIENT, name), Lane.BULK)
-
-    def _gone(self, kind: Kind, manifest: Json) -> None:
-        name, uid = name_of(manifest), manifest["metadata"]["uid"]
-        if kind is Kind.CLIENT:
-            self._forget_client(name, uid)
-        elif kind is Kind.POOL:
-            self._store.drop_pool(name, uid)
-            self._wake_members(name)
-        else:
-            self._store.drop_plan(name, uid)
-            for client in self._store.clients_of_plan(name):
-                self._queue.add((Kind.CLIENT, client), Lane.BULK)
-
-    def _forget_client(self, name: Name, uid: str) -> None:
-        client = self._store.drop_client(name, uid)
-        if client is None:
-            return
-        self._allocations.drop(uid)
-        self._pool_changed((name[0], client.pool))
-        self._plan_changed((name[0], client.plan))
-
-    def _workspace_changed(self, namespace: str) -> None:
-        name = self._store.by_namespace.get(namespace)
-        if name is not None:
-            self._queue.add((Kind.CLIENT, name))
-
-    def _client_changed(self, name: Name, prompt: bool) -> None:
-        self._queue.add((Kind.CLIENT, name), Lane.PROMPT if prompt else Lane.BULK)
-
-    def _pool_changed(self, name: Name) -> None:
-        """Ask for a pass over a pool: at once when it is idle, else folded with what comes within the interval."""
-        wait = self._pool_ran.get(name, 0.0) + self.settings.pool_interval_seconds - time.monotonic()
-        self._queue.add_after((Kind.POOL, name), wait, Lane.POOL)
-
-    def _plan_changed(self, name: Name) -> None:
-        self._queue.add_after((Kind.PLAN, name), self.settings.plan_interval_seconds, Lane.BULK)
-
-    # -- work ---------------------------------------------------------------------------------------------------
-
-    async def _work(self, key: Key) -> None:
-        """One pass, with its outcome turned into retries, logs and metrics. Nothing escapes it."""
-        kind, name = key
-        started = time.monotonic()
-        self._passes[key] = _Pass(key, started)
-        outcome = "success"
-        with log_context(**self._fields(key)):
-            try:
-                result = await self._reconcile(key)
-                outcome = self._settle(key, result)
-            except (ConflictError, NotFoundError):
-                outcome = "conflict"
-                await self._refresh(key)
-            except (ApiError, UnreachableError) as error:
-                outcome = "retry"
-                wait = getattr(error, "retry_after_seconds", None) or 0.0
-                delay = self._queue.retry(key, wait)
-                logger.warning("%s %s, again in %.1f s: %s", kind, "/".join(name), delay, error)
-            except Exception:
-                outcome = "error"
-                delay = self._queue.retry(key)
-                logger.exception("%s %s, again in %.1f s", kind, "/".join(name), delay)
-            finally:
-                del self._passes[key]
-        self.metrics.reconciles.labels(kind.value, outcome).inc()
-        self.metrics.reconcile_seconds.labels(kind.value).observe(time.monotonic() - started)
-
-    async def _reconcile(self, key: Key) -> Result:
-        kind, name = key
-        if kind is Kind.CLIENT:
-            return await self._clients.reconcile(name)
-        if kind is Kind.POOL:
-            self._pool_ran[name] = time.monotonic()
-            await self._pools.reconcile(name)
-        else:
-            await self._plans.reconcile(name)
-        return DONE
-
-    def _settle(self, key: Key, result: Result) -> str:
-        if result.failed:
-            self._queue.retry(key, result.retry_after_seconds or 0.0)
-            return "retry"
-        self._queue.forget(key)
-        if result.retry_after_seconds is not None:
-            self._queue.add_after(key, result.retry_after_seconds)
-        return "success"
-
-    async def _refresh(self, key: Key) -> None:
-        """What we judged was not the newest: read it and come again. Its event may be late, or never come."""
-        kind, name = key
-        known = {Kind.CLIENT: self._store.clients, Kind.POOL: self._store.pools, Kind.PLAN: self._store.plans}
-        item = known[kind].get(name)  # type: ignore[attr-defined]  # before we ask: one made anew meanwhile stays
-        try:
-            manifest = await self._api.get(_RESOURCES[kind], *name)
-        except NotFoundError:
-            if item is not None:
-                self._gone(kind, {"metadata": {"namespace": name[0], "name": name[1], "uid": item.uid}})
-            return
-        except ClientOrgError:
-            self._queue.retry(key)
-            return
-        self.observe(kind, "MODIFIED", manifest)
-        self._queue.retry(key)
-
-    def _fields(self, key: Key) -> Json:
-        kind, name = key
-        fields: Json = {"kind": kind.value, "object": "/".join(name), "reconcile_id": next(self._ids)}
-        client = self._store.clients.get(name) if kind is Kind.CLIENT else None
-        if client is not None:
-            fields |= {"org": client.org_id, "uid": client.uid, "generation": client.generation}
-        return fields
-
-    # -- health and metrics -------------------------------------------------------------------------------------
+    # -- health and metrics -----------------------------------------------------------------------------------------
 
     def _live(self) -> list[str]:
-        now = time.monotonic()
-        problems = [
-            f"a pass over {one.key[0]} {'/'.join(one.key[1])} hangs for {now - one.started:.0f} s"
-            for one in self._passes.values()
-            if now - one.started > _HUNG_SECONDS
-        ]
-        problems += [
-            f"task {task.get_name()!r} ended" for task in self._tasks if task.done() and not self._may_end(task)
-        ]
-        return problems
+        ended = [task for task in self._tasks if task.done() and not self._may_end(task)]
+        return [*self._worker.hung(), *(f"task {task.get_name()!r} ended" for task in ended)]
 
     def _may_end(self, task: asyncio.Task[None]) -> bool:
         return task.get_name() == "election" and not self.settings.leader_election
 
     def _ready(self) -> list[str]:
         problems = []
+        if self._missing:
+            names = ", ".join(sorted(f"{plural}.{GROUP}" for plural in self._missing))
+            problems.append(f"no CustomResourceDefinition {names}: kubectl apply -k manifests")
         if not self._primed.is_set():
             waiting = [informer.resource.plural for informer in self._informers if not informer.synced.is_set()]
-            problems.append(f"caches are being filled: {', '.join(waiting) or 'clientorgs'}")
+            waiting += [RESOURCES[kind].plural for kind, listed in self._listed.items() if not listed.is_set()]
+            problems.append(f"caches are being filled: {', '.join(waiting)}")
         elif broken := [informer.resource.plural for informer in self._informers if not informer.healthy]:
             problems.append(f"no watch of {', '.join(broken)}: the API server is out of reach, or rights are missing")
         if self._stopping:
@@ -437,18 +280,18 @@ class Runtime:
         return problems
 
     def _refresh_metrics(self) -> None:
-        metrics = self.metrics
+        metrics, store = self.metrics, self._store
         metrics.queue_depth.set(self._queue.depth())
         metrics.queue_running.set(self._queue.running())
         metrics.queue_delayed.set(self._queue.delayed())
-        metrics.objects.labels("ClientOrg").set(len(self._store.clients))
-        metrics.objects.labels("QuotaPool").set(len(self._store.pools))
-        metrics.objects.labels("OrgPlan").set(len(self._store.plans))
+        metrics.timers.set(len(self._timers))
+        for kind in RESOURCES:
+            metrics.objects.labels(kind.value).set(len(store.all_of(kind)))
         metrics.events_dropped.set(self._events.dropped)
         metrics.leader.set(self._elector.is_leader or not self.settings.leader_election)
         metrics.synced.set(self._primed.is_set())
         metrics.licenses.clear()
-        for (namespace, pool_name), pool in self._store.pools.items():
+        for (namespace, pool_name), pool in store.pools.items():
             for item in pool.status.get("licenses") or ():
                 for state in ("total", "allocated", "pending"):
                     metrics.licenses.labels(namespace, pool_name, item["name"], state).set(item.get(state, 0))
@@ -457,9 +300,11 @@ class Runtime:
         self.metrics.api_requests.labels(method, str(code)).inc()
 
 
-def _identity(item: Pool | Plan) -> tuple[str, int, bool]:
-    """What changes when those that refer to it have to look again."""
-    return item.uid, item.generation, item.deleting
+def _clock(settings: Settings) -> Clock:
+    if settings.dev_clock is None:
+        return SystemClock()
+    logger.warning("the time comes from %s: for development and tests only", settings.dev_clock)
+    return FileClock(Path(settings.dev_clock))
 
 
 async def connect(settings: Settings) -> Runtime:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clientorg.cluster.lease import LeaseTimes
@@ -43,6 +43,23 @@ class Settings(BaseSettings):
         default=2.0, ge=0, description="Shortest time between writes of a plan's status."
     )
     audit_seconds: _Seconds = Field(default=300.0, description="Time between full lists that find missed deletions.")
+    purges_per_hour: int = Field(
+        default=10,
+        ge=1,
+        description="Most clients of an agency whose purge begins within an hour, so that a wrong clock or plan edit "
+        "cannot wipe an agency.",
+    )
+    allow_loopback: bool = Field(
+        default=False,
+        description="Whether mail servers, webhooks and Prometheus servers may be on this machine: for development and "
+        "tests. In a cluster that would be the operator's own pod.",
+    )
+    notify_concurrency: int = Field(default=8, ge=1, le=64, description="Messages delivered at the same time.")
+    dev_clock: str | None = Field(
+        default=None,
+        description="File that holds the time, for development and tests: write 2026-11-25T00:00:00Z into it to step "
+        "the clock. Absent: the machine's clock.",
+    )
     drain_seconds: _Seconds = Field(default=20.0, description="How long SIGTERM waits for what is under way.")
     health_address: str = Field(
         default="127.0.0.1:8080", description="Address of /healthz and /readyz; empty: none; port 0: a free one."
@@ -50,6 +67,16 @@ class Settings(BaseSettings):
     metrics_address: str = Field(default="127.0.0.1:8081", description="Address of /metrics; empty: none.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least severe level.")
     log_format: Literal["json", "plain"] = Field(default="json", description="JSON lines, or plain text for people.")
+
+    @model_validator(mode="after")
+    def _lease_times_fit(self) -> Self:
+        """The leader has to give up before its lease runs out, and to try more than once before it gives up."""
+        if not self.lease_retry_seconds < self.renew_deadline_seconds < self.lease_seconds:
+            raise ValueError(
+                "lease-retry-seconds must be below renew-deadline-seconds, and that below lease-seconds; the defaults "
+                "are 2, 10 and 15"
+            )
+        return self
 
     @property
     def lease_times(self) -> LeaseTimes:

@@ -7,21 +7,25 @@ little memory, so that of a client only what decides is kept as Python objects, 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from clientorg.api.meta import (
     ANNOTATION_RECONCILE,
+    ANNOTATION_RESEND,
     ANNOTATION_TRANSFER,
     FINALIZER,
     LABEL_ORG_ID,
 )
 from clientorg.api.orgplan import OrgPlanSpec
+from clientorg.api.quotapool import PoolUsage, UsePeriod
 from clientorg.domain.allocation import Grant, Holder, Transfer, raises
 from clientorg.domain.identity import org_id, workspace_namespace
+from clientorg.domain.records import parse_time
 from clientorg.domain.workspace import PlanTemplate
 
 Json = dict[str, Any]
@@ -55,10 +59,17 @@ class Client:
     finalizers: tuple[str, ...]
     org_label: str | None
     transfer: Transfer | None
+    """A move of licenses that is not done yet."""
     reconcile_requested: str | None
+    resend: str | None
     pool: str
     plan: str
+    state: str
+    asked: dict[str, int]
+    """What the spec asks for."""
     wanted: dict[str, int]
+    """What is drawn from the pool for it: nothing for a deactivated client."""
+    purge_started: str | None
     held: dict[str, int]
     used: dict[str, int]
     last_grant: int
@@ -72,6 +83,9 @@ class Client:
         metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
         annotations = metadata.get("annotations") or {}
         licenses = status.get("licenses") or []
+        asked = {item["name"]: item["quantity"] for item in spec["licenses"]}
+        purge_started = (status.get("deactivation") or {}).get("purgeStartedTime")
+        is_deactivated = spec.get("state") == "Deactivated" or purge_started is not None
         return cls(
             name=(metadata["namespace"], metadata["name"]),
             uid=metadata["uid"],
@@ -82,11 +96,15 @@ class Client:
             deleting="deletionTimestamp" in metadata,
             finalizers=tuple(metadata.get("finalizers") or ()),
             org_label=(metadata.get("labels") or {}).get(LABEL_ORG_ID),
-            transfer=Transfer.parse(annotations.get(ANNOTATION_TRANSFER)),
+            transfer=_transfer(metadata["name"], annotations.get(ANNOTATION_TRANSFER), status.get("lastTransfer")),
             reconcile_requested=annotations.get(ANNOTATION_RECONCILE),
+            resend=annotations.get(ANNOTATION_RESEND),
             pool=spec["poolRef"]["name"],
             plan=spec["planRef"]["name"],
-            wanted={item["name"]: item["quantity"] for item in spec["licenses"]},
+            state=spec.get("state", "Active"),
+            asked=asked,
+            wanted={} if is_deactivated else asked,
+            purge_started=purge_started,
             held={item["name"]: item["granted"] for item in licenses},
             used={item["name"]: item["used"] for item in licenses if "used" in item},
             last_grant=status.get("lastGrant", 0),
@@ -126,6 +144,15 @@ class Client:
         return {} if self.deleting else raises(self.held, self.wanted)
 
 
+def _transfer(name: str, annotation: str | None, done: str | None) -> Transfer | None:
+    """The move that the annotation asks for. It counts once, and nobody moves licenses from itself: it is no way past
+    the queue."""
+    if annotation is None or annotation == done:
+        return None
+    transfer = Transfer.parse(annotation)
+    return transfer if transfer is not None and transfer.source != name else None
+
+
 @dataclass(slots=True)
 class Pool:
     """One QuotaPool."""
@@ -137,6 +164,9 @@ class Pool:
     deleting: bool
     finalizers: tuple[str, ...]
     capacity: dict[str, int]
+    display_names: dict[str, str]
+    use_periods: dict[str, UsePeriod]
+    usage: PoolUsage
     strict: bool
     grants: dict[str, tuple[Grant, ...]]
     """Grants in flight by client UID."""
@@ -158,6 +188,9 @@ class Pool:
             deleting="deletionTimestamp" in metadata,
             finalizers=tuple(metadata.get("finalizers") or ()),
             capacity={item["name"]: item["quantity"] for item in spec["licenses"]},
+            display_names={item["name"]: item["displayName"] for item in spec["licenses"] if "displayName" in item},
+            use_periods={item["name"]: UsePeriod(item.get("usePeriod", "Never")) for item in spec["licenses"]},
+            usage=PoolUsage.model_validate(spec.get("usage") or {}),
             strict=spec.get("queueing") == "StrictFIFO",
             grants={uid: tuple(items) for uid, items in grants.items()},
             status=status,
@@ -207,6 +240,37 @@ class Plan:
 
 
 @dataclass(slots=True)
+class Report:
+    """One UsageReport."""
+
+    name: Name
+    uid: str
+    version: int
+    generation: int
+    org_id: str
+    source: str
+    observed: datetime
+    values: dict[str, int]
+    status: Json
+
+    @classmethod
+    def of(cls, manifest: Json) -> Report:
+        """Read an object of the API server."""
+        metadata, spec = manifest["metadata"], manifest["spec"]
+        return cls(
+            name=(metadata["namespace"], metadata["name"]),
+            uid=metadata["uid"],
+            version=int(metadata["resourceVersion"]),
+            generation=metadata["generation"],
+            org_id=spec["orgID"],
+            source=spec.get("source", "default"),
+            observed=parse_time(spec["observedTime"]),
+            values={item["license"]: item["value"] for item in spec["meters"]},
+            status=manifest.get("status") or {},
+        )
+
+
+@dataclass(slots=True)
 class PoolMembers:
     """The clients of one pool, summed up as they come and go."""
 
@@ -238,8 +302,28 @@ class Store:
         self.pools: dict[Name, Pool] = {}
         self.plans: dict[Name, Plan] = {}
         self.by_namespace: dict[str, Name] = {}
+        self.reports: dict[Name, Report] = {}
+        self._reports_of: dict[Name, dict[Name, Report]] = defaultdict(dict)
+        self._client_of_org: dict[Name, Name] = {}
         self._members: dict[Name, PoolMembers] = {}
         self._by_plan: dict[Name, set[Name]] = defaultdict(set)
+
+    def _of(self, kind: str) -> Mapping[Name, Client | Pool | Plan | Report]:
+        known: dict[str, Mapping[Name, Client | Pool | Plan | Report]] = {
+            "ClientOrg": self.clients,
+            "QuotaPool": self.pools,
+            "OrgPlan": self.plans,
+            "UsageReport": self.reports,
+        }
+        return known[kind]
+
+    def all_of(self, kind: str) -> list[Client | Pool | Plan | Report]:
+        """Every object of a kind."""
+        return list(self._of(kind).values())
+
+    def get(self, kind: str, name: Name) -> Client | Pool | Plan | Report | None:
+        """One object, if it is known."""
+        return self._of(kind).get(name)
 
     def put_client(self, manifest: Json) -> Client | None:
         """Take in a client, unless a newer version is known. Returns what is new, or None."""
@@ -253,6 +337,7 @@ class Store:
             self._forget(known)
         self.clients[client.name] = client
         self.by_namespace[client.namespace] = client.name
+        self._client_of_org[client.name[0], client.org_id] = client.name
         self._by_plan[client.name[0], client.plan].add(client.name)
         self.members((client.name[0], client.pool)).put(client)
         return client
@@ -268,6 +353,7 @@ class Store:
 
     def _forget(self, client: Client) -> None:
         self.by_namespace.pop(client.namespace, None)
+        self._client_of_org.pop((client.name[0], client.org_id), None)
         namespace = client.name[0]
         plan = (namespace, client.plan)
         self._by_plan[plan].discard(client.name)
@@ -302,6 +388,55 @@ class Store:
         """A pool is gone; a newer one of the same name stays."""
         if name in self.pools and self.pools[name].uid == uid:
             del self.pools[name]
+
+    def client_of_org(self, agency: str, org_id: str) -> Name | None:
+        """The agency's client with that Org ID; one of another agency is none of its."""
+        return self._client_of_org.get((agency, org_id))
+
+    def reports_of(self, client: Client) -> list[Report]:
+        """The usage reports for a client."""
+        return list(self._reports_of.get((client.name[0], client.org_id), {}).values())
+
+    def sources_of(self, client: Client) -> list[str]:
+        """Who reports for a client: those counted already first, then by name."""
+        counted = {item["source"] for item in client.status.get("meters") or ()}
+        sources = {report.source for report in self.reports_of(client)} | counted
+        return sorted((name for name in sources if not name.startswith("@")), key=lambda n: (n not in counted, n))
+
+    def put_report(self, manifest: Json) -> Report | None:
+        """Take in a usage report, unless a newer version is known.
+
+        Raises:
+            ValueError: its time cannot be read.
+        """
+        known = self.reports.get(name_of(manifest))
+        if known is not None and known.version >= version_of(manifest):
+            return None
+        report = Report.of(manifest)
+        if known is not None:
+            self.drop_report(known.name, known.uid)
+        self.reports[report.name] = report
+        self._reports_of[report.name[0], report.org_id][report.name] = report
+        return report
+
+    def drop_report(self, name: Name, uid: str) -> None:
+        """A usage report is gone; what it counted stays counted."""
+        known = self.reports.get(name)
+        if known is None or known.uid != uid:
+            return
+        del self.reports[name]
+        of_org = self._reports_of[name[0], known.org_id]
+        of_org.pop(name, None)
+        if not of_org:
+            del self._reports_of[name[0], known.org_id]
+
+    def purges_started(self, agency: str) -> list[datetime]:
+        """When purges of the agency's clients began."""
+        return [
+            parse_time(client.purge_started)
+            for client in self.clients.values()
+            if client.name[0] == agency and client.purge_started is not None
+        ]
 
     def put_plan(self, manifest: Json) -> Plan | None:
         """Take in a plan, unless a newer version is known.

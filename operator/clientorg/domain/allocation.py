@@ -73,6 +73,8 @@ class Request:
     raises: Holdings
     first: bool = False
     blocked_by: str | None = None
+    order: int = 0
+    """Of requests of the same second, the lower one is served first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def allocate(
     is_full = False  # once full, nobody is served: a small request must not take what an earlier one waits for
     grants: list[Grant] = []
     waiting: list[Waiting] = []
-    for request in sorted(requests, key=lambda r: (not r.first, r.since, r.name, r.uid)):
+    for request in sorted(requests, key=lambda r: (not r.first, r.since, r.order, r.name, r.uid)):
         needs = {name: to - request.held.get(name, 0) for name, to in request.raises.items()}
         missing = {name: need - max(free.get(name, 0), 0) for name, need in needs.items()}
         short = {name: lack for name, lack in missing.items() if lack > 0}

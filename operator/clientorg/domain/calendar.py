@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dateutil.relativedelta import relativedelta
 
+from clientorg.api.quotapool import UsePeriod
 
-class UsePeriod(StrEnum):
-    """How often the count of what is used begins anew."""
-
-    NEVER = "Never"
-    MONTHLY = "Monthly"
-    YEARLY = "Yearly"
+ALL_TIME: Final = "all"
+"""Key of the one period of what never begins anew."""
 
 
 @lru_cache(maxsize=64)
@@ -56,7 +53,7 @@ def period_of(moment: datetime, period: UsePeriod, time_zone: ZoneInfo) -> str:
         case UsePeriod.YEARLY:
             return f"{local.year:04d}"
         case UsePeriod.NEVER:
-            return "all"
+            return ALL_TIME
 
 
 def period_start(moment: datetime, period: UsePeriod, time_zone: ZoneInfo) -> datetime | None:

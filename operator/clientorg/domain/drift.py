@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from clientorg.api.meta import ANNOTATION_OWNER, ANNOTATION_OWNER_UID, LABEL_MANAGED_BY, LABEL_ORG_ID
+from clientorg.api.meta import ANNOTATION_OWNER, ANNOTATION_OWNER_UID, LABEL_MANAGED_BY, LABEL_ORG_ID, LABEL_PAUSED
 from clientorg.domain.quantity import is_equal
 
 Json = dict[str, Any]
@@ -22,6 +22,7 @@ POD_SECURITY: Final = "pod-security.kubernetes.io/"
 _NAMESPACE_LABELS: Final = (
     LABEL_MANAGED_BY,
     LABEL_ORG_ID,
+    LABEL_PAUSED,
     f"{POD_SECURITY}audit",
     f"{POD_SECURITY}enforce",
     f"{POD_SECURITY}warn",
@@ -96,3 +97,12 @@ def has_foreign_fields(manifest: Json, manager: str) -> bool:
         if any(name not in ("f:metadata", "f:status") for name in entry.get("fieldsV1") or {}):
             return True
     return False
+
+
+def is_applied_by(manifest: Json, manager: str) -> bool:
+    """Whether the manager has applied the object, as its managedFields tell; labels can be written by anybody."""
+    entries = (manifest.get("metadata") or {}).get("managedFields") or []
+    return any(
+        entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource")
+        for entry in entries
+    )

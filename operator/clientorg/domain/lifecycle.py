@@ -9,28 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from clientorg.api.clientorg import PauseReason, WantedState
 from clientorg.domain.calendar import add_days, add_months
 
 _DST_SLACK = timedelta(hours=3)
 """Wall-clock arithmetic there and back may end an hour or two off where a day has 23 or 25 hours."""
-
-
-class WantedState(StrEnum):
-    """spec.state: what is wanted."""
-
-    ACTIVE = "Active"
-    PAUSED = "Paused"
-    DEACTIVATED = "Deactivated"
-
-
-class PauseReason(StrEnum):
-    """Why a client is paused; it is while there is any (DESIGN rule 6)."""
-
-    REQUESTED = "Requested"
-    QUOTA_EXHAUSTED = "QuotaExhausted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +51,14 @@ class Deactivation:
         since: when it was first seen.
         purge_after: the announced time; moves later, never earlier.
         reminders: those done with, in the order they were.
+        purge_started: when deleting began, written before it does; from then on there is no way back.
         purged: when everything was deleted; the client is a tombstone from then on.
     """
 
     since: datetime
     purge_after: datetime
     reminders: tuple[Reminder, ...] = ()
+    purge_started: datetime | None = None
     purged: datetime | None = None
 
 
@@ -121,11 +108,12 @@ def remind(record: Deactivation, days: int, skipped: Iterable[int], delivered: d
     new = {reminder.days: reminder for reminder in (*record.reminders, *passed, Reminder(days, delivered))}
     record = replace(record, reminders=tuple(new.values()))
     if days == min(terms.reminder_days, default=days):
-        record = replace(record, purge_after=max(record.purge_after, _notice_ends(delivered, terms)))
+        record = replace(record, purge_after=max(record.purge_after, notice_ends(delivered, terms)))
     return record
 
 
-def _notice_ends(delivered: datetime, terms: Terms) -> datetime:
+def notice_ends(delivered: datetime, terms: Terms) -> datetime:
+    """When the minimum notice after a reminder that is delivered then has passed."""
     return add_days(delivered, terms.minimum_notice_days, terms.time_zone)
 
 
@@ -135,7 +123,7 @@ def may_purge(record: Deactivation, terms: Terms, now: datetime) -> bool:
         return False
     last = min(terms.reminder_days, default=None)
     reminder = done_reminders(record, terms).get(last) if last is not None else None
-    return reminder is not None and not reminder.skipped and now >= _notice_ends(reminder.time, terms)
+    return reminder is not None and not reminder.skipped and now >= notice_ends(reminder.time, terms)
 
 
 def next_due(record: Deactivation, terms: Terms, now: datetime) -> datetime | None:
@@ -144,7 +132,7 @@ def next_due(record: Deactivation, terms: Terms, now: datetime) -> datetime | No
         return None
     done = done_reminders(record, terms)
     times = [reminder_time(record, days, terms) for days in set(terms.reminder_days) - done.keys()]
-    times.append(max([record.purge_after, *(_notice_ends(item.time, terms) for item in done.values())]))
+    times.append(max([record.purge_after, *(notice_ends(item.time, terms) for item in done.values())]))
     later = [time for time in times if time > now]
     return min(later, default=None)
 

@@ -34,6 +34,8 @@ class PoolFacts:
     clients: int
     last_grant: int
     writer: str
+    source: tuple[str, str] | None = None
+    """What is wrong with the usage source, and what is well; None where the pool has none."""
 
     def with_writer(self, writer: str) -> PoolFacts:
         """The same books, written by another."""
@@ -107,6 +109,7 @@ def _states(facts: PoolFacts, licenses: Sequence[Json]) -> list[State]:
             true(ConditionType.RECONCILING, Reason.IN_USE, message),
             false(ConditionType.STALLED, Reason.IN_USE),
             over_committed,
+            *_source(facts),
         ]
     message = over_committed.message or "the pool serves requests"
     return [
@@ -114,4 +117,13 @@ def _states(facts: PoolFacts, licenses: Sequence[Json]) -> list[State]:
         false(ConditionType.RECONCILING, Reason.READY),
         false(ConditionType.STALLED, Reason.READY),
         over_committed,
+        *_source(facts),
     ]
+
+
+def _source(facts: PoolFacts) -> list[State]:
+    if facts.source is None:
+        return []
+    error, note = facts.source
+    kind = ConditionType.USAGE_SOURCE_READY
+    return [false(kind, Reason.QUERY_FAILED, error) if error else true(kind, Reason.QUERIED, note)]

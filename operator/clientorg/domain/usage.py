@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from clientorg.api.meta import MAX_QUANTITY
+from clientorg.domain.calendar import ALL_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,8 @@ def roll(usage: Usage, keys: Mapping[str, str]) -> Usage:
     periods = dict(usage.periods)
     for license, key in keys.items():
         before = periods.get(license)
-        if before is None:
-            periods[license] = Period(key, 0)
+        if before is None:  # new, or not remembered while the client did not have it: then it counts from now on
+            periods[license] = Period(key, 0 if key == ALL_TIME else usage.total(license))
         elif before.key < key and len(before.key) == len(key):
             periods[license] = Period(key, usage.total(license))
         elif len(before.key) != len(key):  # the plan changed the kind of period: the count goes on from here
@@ -101,8 +102,8 @@ def ingest(usage: Usage, samples: Iterable[Sample], starts: Mapping[str, datetim
     for sample in sorted(samples, key=lambda item: item.observed):
         key = (sample.source, sample.license)
         before = meters.get(key)
-        if before is not None and sample.observed <= before.observed:
-            continue
+        if before is not None and (sample.observed <= before.observed or sample.value == before.value):
+            continue  # late, or nothing new; that it is fresh is told by the report, not written down each time
         grown = sample.value if before is None or sample.value < before.value else sample.value - before.value
         total = min(MAX_QUANTITY, (before.total if before is not None else 0) + grown)
         meters[key] = Meter(sample.source, sample.license, sample.value, total, sample.observed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote
@@ -24,9 +25,12 @@ from clientorg.api.meta import (
     LABEL_COMPONENT,
     LABEL_MANAGED_BY,
     LABEL_ORG_ID,
+    LABEL_PAUSED,
 )
 from clientorg.api.orgplan import BLUEPRINT_KINDS, Limits, Network, OrgPlanSpec, Subject
+from clientorg.domain.calendar import zone
 from clientorg.domain.drift import POD_SECURITY, content_of, digest, stable_digest
+from clientorg.domain.lifecycle import Terms
 from clientorg.domain.quantity import canonical
 from clientorg.domain.substitution import substitute
 from clientorg.errors import PlanError
@@ -47,6 +51,15 @@ WORKSPACE_COMPONENT: Final = "workspace"
 
 _PRIVATE_IPV4: Final = ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
 _PRIVATE_IPV6: Final = ["fc00::/7", "fe80::/10"]
+
+
+class Gate(Enum):
+    """Whether the workspace lets anything run (DESIGN section 3, Pause)."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    OPENING = "opening"
+    """Open already, and still marked: what was stopped is being brought back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +141,9 @@ def _child(api_version: str, kind: str, name: str, content: Json) -> Child:
     return Child(api_version, kind, name, content, digest(content))
 
 
+_GATE: Final = _child("v1", "ResourceQuota", "clientorg-paused", {"spec": {"hard": {"pods": "0"}}})
+
+
 class PlanTemplate:
     """A plan, compiled for rendering."""
 
@@ -144,8 +160,23 @@ class PlanTemplate:
             *_bindings("clientorg-support", CLIENT_VIEWER_ROLE, [_subject(s) for s in workspace.access.support]),
         ]
 
-    def render(self, org: Org) -> list[Child]:
-        """Every object of the client's workspace, the namespace first.
+    @cached_property
+    def terms(self) -> Terms:
+        """The terms of deactivation.
+
+        Raises:
+            PlanError: the time zone is none.
+        """
+        terms = self.spec.deactivation
+        try:
+            time_zone = zone(self.spec.time_zone)
+        except ValueError as error:
+            raise PlanError(f"spec.timeZone: {error}") from error
+        days = tuple(sorted(set(terms.reminder_days), reverse=True))
+        return Terms(terms.grace_period_months, days, terms.minimum_notice_days, time_zone)
+
+    def render(self, org: Org, gate: Gate = Gate.OPEN) -> list[Child]:
+        """Every object of the client's workspace, the namespace first; the gate that is closed right after it.
 
         Raises:
             PlanError: the blueprint cannot be rendered for this client.
@@ -153,7 +184,8 @@ class PlanTemplate:
         full = [_rbac_subject(admin["kind"], admin["name"]) for admin in org.admins if admin["role"] == "Full"]
         readers = [_rbac_subject(admin["kind"], admin["name"]) for admin in org.admins if admin["role"] != "Full"]
         return [
-            self._namespace(org),
+            self._namespace(org, gate),
+            *([_GATE] if gate is Gate.CLOSED else []),
             *self._shared,
             *_bindings("clientorg-client-admins", CLIENT_ADMIN_ROLE, full),
             *_bindings("clientorg-client-viewers", CLIENT_VIEWER_ROLE, readers),
@@ -187,9 +219,10 @@ class PlanTemplate:
             f"{POD_SECURITY}warn": str(level.warn),
         }
 
-    def _namespace(self, org: Org) -> Child:
+    def _namespace(self, org: Org, gate: Gate) -> Child:
+        paused = {} if gate is Gate.OPEN else {LABEL_PAUSED: "true"}
         metadata = {
-            "labels": {LABEL_MANAGED_BY: FIELD_MANAGER, LABEL_ORG_ID: org.org_id, **self._pod_security},
+            "labels": {LABEL_MANAGED_BY: FIELD_MANAGER, LABEL_ORG_ID: org.org_id, **paused, **self._pod_security},
             "annotations": {ANNOTATION_OWNER: f"{org.agency}/{org.name}", ANNOTATION_OWNER_UID: org.uid},
         }
         content = content_of("Namespace", {"metadata": metadata})
@@ -240,6 +273,11 @@ def _blueprint_child(path: str, manifest: Json) -> Child:
         )
     if name.startswith("clientorg-") or name in RESERVED_NAMES:
         raise PlanError(f"{path}.metadata.name: {name!r} is the operator's own; choose another")
+    if kind == "Job" and "ttlSecondsAfterFinished" in (manifest.get("spec") or {}):
+        raise PlanError(
+            f"{path}.spec.ttlSecondsAfterFinished: leave it out; a Job that is deleted when it has finished would be "
+            "made and run again each time"
+        )
     content = content_of("", manifest)
     annotations = metadata.get("annotations") or {}
     identity = [content, metadata.get("labels"), annotations]
@@ -304,6 +342,7 @@ def _network_policies(network: Network) -> list[Child]:
 CORE_CHILDREN: Final = frozenset(
     {
         ("ResourceQuota", "clientorg-quota"),
+        ("ResourceQuota", "clientorg-paused"),
         ("LimitRange", "clientorg-limits"),
         ("NetworkPolicy", "clientorg-default-deny"),
         ("NetworkPolicy", "clientorg-allow-dns"),

@@ -1,0 +1,146 @@
+"""Brings a client's workspace to what was decided: its objects, the gate, and what runs in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clientorg.api.conditions import STALLING_REASONS, Reason
+from clientorg.cluster.rest import Api
+from clientorg.control.applier import Applier, WorkspaceError
+from clientorg.control.children import Children
+from clientorg.control.clock import Clock, rfc3339
+from clientorg.control.pause import Pauser, explain
+from clientorg.domain.client_status import Problem, Run
+from clientorg.domain.workspace import Child, Gate, Org, PlanTemplate
+from clientorg.errors import PlanError
+
+_STOP_POLL_SECONDS = 1.0
+_RESUME_POLL_SECONDS = 0.4
+_TOUCH_EVERY_SECONDS = 2.0
+_BLOCKED_AFTER_SECONDS = 15.0
+_RESUME_GIVES_UP_SECONDS = 60.0
+"""A workload that cannot start for reasons of its own (an image, a quota) must not keep the resume open for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a workspace stands after a pass.
+
+    Attributes:
+        provisioned: every object is as wanted.
+        established: every object is there, if not as wanted.
+        retry_after_seconds: look again after so long: something is on its way.
+        failed: a fault that passes; come again with backoff.
+    """
+
+    provisioned: bool = False
+    established: bool = False
+    problem: Problem | None = None
+    run: Run = Run.RUNNING
+    blocked: str = ""
+    retry_after_seconds: float | None = None
+    failed: bool = False
+
+
+class Workspaces:
+    """All workspaces. What it remembers is only when it began to stop or resume one, to be patient for so long."""
+
+    def __init__(self, api: Api, children: Children, clock: Clock) -> None:
+        self._children = children
+        self._applier = Applier(api, children)
+        self._pauser = Pauser(api)
+        self._clock = clock
+        self._stopping: dict[str, float] = {}
+        self._stopped: set[str] = set()
+        self._resuming: dict[str, tuple[float, float]] = {}
+
+    async def bring(self, org: Org, template: PlanTemplate, *, closed: bool, forced: bool) -> Outcome:
+        """Bring the workspace to what is wanted, gate first.
+
+        Raises:
+            ApiError: something could not be read.
+            UnreachableError: no answer.
+        """
+        namespace = self._children.namespace(org.namespace)
+        is_marked = namespace is not None and namespace.paused
+        gate = Gate.CLOSED if closed else Gate.OPENING if is_marked else Gate.OPEN
+        children: Sequence[Child] = ()
+        try:
+            children = template.render(org, gate)
+            await self._applier.ensure(org, children, forced=forced)
+        except PlanError as error:
+            return Outcome(problem=Problem(Reason.BLUEPRINT_INVALID, str(error)))
+        except WorkspaceError as error:
+            return Outcome(
+                established=bool(children) and {child.key for child in children} <= self._children.keys(org.namespace),
+                problem=Problem(error.reason, error.message),
+                run=Run.STOPPING if closed else Run.RUNNING,
+                retry_after_seconds=error.retry_after_seconds,
+                failed=error.reason not in STALLING_REASONS,
+            )
+        if closed:
+            return await self._stop(org.namespace)
+        self._stopped.discard(org.namespace)
+        self._stopping.pop(org.namespace, None)
+        if gate is Gate.OPENING:
+            return await self._resume(org, template)
+        return Outcome(provisioned=True, established=True)
+
+    async def _stop(self, namespace: str) -> Outcome:
+        self._resuming.pop(namespace, None)
+        if namespace in self._stopped:
+            return Outcome(provisioned=True, established=True, run=Run.STOPPED)
+        since = self._stopping.setdefault(namespace, _monotonic())
+        stopped = await self._pauser.stop(namespace)
+        if not stopped.running:
+            self._stopping.pop(namespace, None)
+            self._stopped.add(namespace)
+            return Outcome(provisioned=True, established=True, run=Run.STOPPED)
+        is_late = _monotonic() - since > _BLOCKED_AFTER_SECONDS
+        return Outcome(
+            provisioned=True,
+            established=True,
+            run=Run.STOPPING,
+            blocked=explain(stopped.blocked) if is_late else "",
+            retry_after_seconds=5.0 if is_late else _STOP_POLL_SECONDS,
+        )
+
+    async def _resume(self, org: Org, template: PlanTemplate) -> Outcome:
+        """The gate is open and the mark still there: bring everything back, then take the mark off."""
+        now = _monotonic()
+        since, touched = self._resuming.get(org.namespace, (now, 0.0))
+        touch = now - touched > _TOUCH_EVERY_SECONDS
+        missing = await self._pauser.resume(org.namespace, rfc3339(self._clock.now()), touch)
+        # The first look is right after the gate opened, when nobody has tried again yet: look once more.
+        is_first = org.namespace not in self._resuming
+        self._resuming[org.namespace] = (since, now if touch else touched)
+        if (missing or is_first) and now - since < _RESUME_GIVES_UP_SECONDS:
+            return Outcome(
+                provisioned=True, established=True, run=Run.RESUMING, retry_after_seconds=_RESUME_POLL_SECONDS
+            )
+        self._resuming.pop(org.namespace, None)
+        await self._applier.ensure(org, template.render(org, Gate.OPEN))
+        return Outcome(provisioned=True, established=True)
+
+    def exists(self, namespace: str) -> bool:
+        """Whether the workspace's namespace is there, as far as we have seen."""
+        return self._children.namespace(namespace) is not None
+
+    async def delete(self, org: Org) -> str | None:
+        """Delete everything. None when it is gone, which the server is asked; else what is in the way, if anything."""
+        left = await self._applier.delete_namespace(org)
+        if left is None:
+            self.forget(org.namespace)
+        return left
+
+    def forget(self, namespace: str) -> None:
+        """The workspace is gone."""
+        self._stopped.discard(namespace)
+        self._stopping.pop(namespace, None)
+        self._resuming.pop(namespace, None)
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()

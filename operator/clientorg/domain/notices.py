@@ -1,0 +1,149 @@
+"""What a client's contact is to be told, from what status said before and what is now (FEATURES Z6, Z9, S4). Pure.
+
+A notice is added in the same status write that records its cause, so that neither is there without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from clientorg.api.clientorg import OrgState, PauseReason
+from clientorg.api.notifications import Channel, DeliveryState, NotificationKind
+from clientorg.domain import outbox as box
+from clientorg.domain.client_status import Facts, state_of
+from clientorg.domain.decision import Decision
+from clientorg.domain.lifecycle import Deactivation
+from clientorg.domain.messages import Entry, Outbox, new_entry
+from clientorg.domain.records import deactivation_of
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing to tell."""
+
+    key: str
+    kind: NotificationKind
+    params: Mapping[str, object]
+
+
+def notices(before: Mapping[str, Any], facts: Facts, decision: Decision, now: datetime) -> list[Notice]:
+    """What is new since the last status, oldest cause first."""
+    stamp = now.strftime("%Y%m%dT%H%M%SZ")
+    return [
+        *_thresholds(facts, decision),
+        *_pauses(before, facts, stamp),
+        *_deactivation(before, facts, decision, stamp, now),
+        *_delivery(before, facts),
+    ]
+
+
+def _thresholds(facts: Facts, decision: Decision) -> Iterable[Notice]:
+    """The highest new threshold of a license; at 100 % the pause says it."""
+    highest: dict[str, int] = {}
+    periods: dict[str, str] = {}
+    for crossing in decision.new_crossings:
+        highest[crossing.license] = max(crossing.percent, highest.get(crossing.license, 0))
+        periods[crossing.license] = crossing.period
+    for license, percent in sorted(highest.items()):
+        if percent >= 100:
+            continue
+        params = {
+            "license": license,
+            "percent": percent,
+            "used": facts.used[license],
+            "granted": facts.holder.held.get(license, 0),
+        }
+        yield Notice(f"threshold-{license}-{periods[license]}-{percent}", NotificationKind.THRESHOLD, params)
+
+
+def _pauses(before: Mapping[str, Any], facts: Facts, stamp: str) -> Iterable[Notice]:
+    if facts.deactivation is not None:
+        return
+    was = {PauseReason(reason) for reason in before.get("pauseReasons") or ()}
+    for reason in facts.pause_reasons:
+        if reason not in was and not before.get("deactivation"):
+            yield Notice(f"paused-{reason.value}-{stamp}", NotificationKind.PAUSED, {"reason": reason.value})
+    if was and not facts.pause_reasons:
+        yield Notice(f"resumed-{stamp}", NotificationKind.RESUMED, {})
+
+
+def _deactivation(
+    before: Mapping[str, Any], facts: Facts, decision: Decision, stamp: str, now: datetime
+) -> Iterable[Notice]:
+    old, new = deactivation_of(before), facts.deactivation
+    if new is None:
+        if old is not None and old.purged is None:
+            yield Notice(f"reactivated-{stamp}", NotificationKind.REACTIVATED, {})
+            if facts.waiting is not None:
+                shares = ",".join(
+                    f"{name}={facts.holder.held.get(name, 0)}/{want}" for name, want in sorted(facts.wanted.items())
+                )
+                yield Notice(f"waiting-{stamp}", NotificationKind.WAITING, {"licenses": shares})
+        return
+    if old is None:
+        yield Notice(f"deactivated-{stamp}", NotificationKind.DEACTIVATED, {"purgeAfter": new.purge_after})
+    if decision.reminder is not None and new.purge_started is None:
+        # A late last reminder moves the purge: tell the date as it will be, not the one that has passed.
+        params = {"days": decision.reminder, "purgeAfter": max(new.purge_after, decision.earliest_purge or now)}
+        yield Notice(reminder_key(new, decision.reminder), NotificationKind.REMINDER, params)
+    if new.purged is not None and (old is None or old.purged is None):
+        yield Notice("purged", NotificationKind.PURGED, {})
+
+
+def reminder_key(record: Deactivation, days: int) -> str:
+    """Key of a reminder: of this deactivation, this announced date, so many days before it."""
+    return f"reminder-{record.since.strftime('%Y%m%dT%H%M%SZ')}-{record.purge_after.strftime('%Y%m%d')}-{days}"
+
+
+def delivered_reminders(outbox: Outbox, record: Deactivation | None) -> dict[int, datetime]:
+    """Reminders of the announced date that were delivered: days to when.
+
+    One that was refused for good was not: nothing is purged unannounced, and the condition NotificationFailing asks
+    for a better address. Where the plan has no channel, Events and status are the notice.
+    """
+    if record is None:
+        return {}
+    done: dict[int, datetime] = {}
+    for entry in outbox:
+        is_delivered = all(item.state is DeliveryState.SENT for item in entry.deliveries.values())
+        if entry.kind != NotificationKind.REMINDER or not is_delivered:
+            continue
+        days = int(entry.params.get("days", "0"))
+        if entry.key == reminder_key(record, days):
+            done[days] = max([entry.created, *(item.sent for item in entry.deliveries.values() if item.sent)])
+    return done
+
+
+def _delivery(before: Mapping[str, Any], facts: Facts) -> Iterable[Notice]:
+    """The workspace stands for the first time (FEATURES S4)."""
+    if state_of(facts) is OrgState.ACTIVE and facts.provisioned and before.get("state") in (None, "Provisioning"):
+        params = {"url": facts.url} if facts.url else {}
+        yield Notice("delivery", NotificationKind.DELIVERY, params)
+
+
+def add_all(
+    outbox: Outbox, new: Iterable[Notice], now: datetime, channels: Collection[Channel]
+) -> tuple[Outbox, list[Entry]]:
+    """The outbox with the notices, and the messages that had to be given up for them."""
+    given_up = []
+    for notice in new:
+        outbox, lost = box.add(outbox, new_entry(notice.key, notice.kind.value, notice.params, now, channels))
+        if lost is not None:
+            given_up.append(lost)
+    return outbox, given_up
+
+
+def failing_text(outbox: Outbox) -> str | None:
+    """What could not be delivered, for NotificationFailing; empty when all is well, None when there is nothing."""
+    if not any(entry.deliveries for entry in outbox):
+        return None
+    failing = box.failing(outbox)
+    texts = [
+        f"{due.entry.key} by {due.channel.value}: {due.entry.deliveries[due.channel].last_error}" for due in failing[:3]
+    ]
+    return "; ".join(texts) + (f"; and {len(failing) - 3} more" if failing[3:] else "")
