@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from clientorg.api.meta import ANNOTATION_TRANSFER
+from clientorg.cli.advicelife import LIFE_REMEDIES, side_advice
 from clientorg.cli.options import PROGRAM
 from clientorg.cli.rows import ClientRow, client_row, condition
 from clientorg.cli.text import age, joined, number
@@ -25,6 +26,7 @@ class Case:
     row: ClientRow
     pool: Json | None
     now: datetime
+    plan: Json | None = None
 
     @property
     def where(self) -> str:
@@ -43,9 +45,9 @@ class Case:
         return found
 
 
-def advice(item: Json, pool: Json | None, now: datetime) -> list[str]:
-    """Lines for a person; none when the client is Ready and the operator has seen its newest version."""
-    case = Case(item, client_row(item), pool, now)
+def advice(item: Json, pool: Json | None, now: datetime, plan: Json | None = None) -> list[str]:
+    """Lines for a person; none when the client works and the operator has seen its newest version."""
+    case = Case(item, client_row(item), pool, now, plan)
     metadata, status = item["metadata"], item.get("status") or {}
     observed = status.get("observedGeneration")
     if metadata.get("deletionTimestamp"):
@@ -53,8 +55,6 @@ def advice(item: Json, pool: Json | None, now: datetime) -> list[str]:
     if observed is None or observed < 0:
         return list(_unseen(case))
     ready = condition(item, "Ready")
-    if ready.get("status") == "True" and observed >= metadata.get("generation", 0):
-        return []
     lines = []
     if observed < metadata.get("generation", 0):
         lines.append("The status is that of an earlier version; the operator has not answered the newest change yet.")
@@ -63,7 +63,7 @@ def advice(item: Json, pool: Json | None, now: datetime) -> list[str]:
         lines += remedy(case)
     elif ready.get("message") and ready.get("status") != "True":
         lines.append("See the message of the condition Ready above.")
-    return lines
+    return [*lines, *side_advice(case)]
 
 
 def _unseen(case: Case) -> Iterator[str]:
@@ -190,5 +190,6 @@ _REMEDIES: dict[str, Callable[[Case], Iterator[str]]] = {
     "ApplyFailed": _retried,
     "Provisioning": _provisioning,
     "NameTooLong": _name_too_long,
+    **LIFE_REMEDIES,
 }
 """By `Reason`; a test keeps the two in step (importing the enum here would cost every start 0.1 s)."""

@@ -79,7 +79,7 @@ def row_cells(row: ClientRow, now: datetime, *, wide: bool, namespaces: bool) ->
             row.email or "-",
             ",".join(row.tags) or "-",
             "-" if row.queue_position is None else str(row.queue_position),
-            "-" if row.purge_after is None else f"{row.purge_after:%Y-%m-%d} ({relative(row.purge_after, now)})",
+            "-" if row.purge_after is None else f"{rfc3339(row.purge_after)} ({relative(row.purge_after, now)})",
             row.message or "-",
         ]
     return cells(*shown)

@@ -3,13 +3,33 @@
 # isort: off
 from clientorg.cli import listing
 from clientorg.cli import describe
+from clientorg.cli import usage
+from clientorg.cli import timeline
 from clientorg.cli import create
 from clientorg.cli import contact
 from clientorg.cli import reallocate
+from clientorg.cli import pause
+from clientorg.cli import deactivate
+from clientorg.cli import notify
 from clientorg.cli import pool
 from clientorg.cli import delete
 from clientorg.cli import reconcile
 from clientorg.cli import shells
 
 # isort: on
-__all__ = ["contact", "create", "delete", "describe", "listing", "pool", "reallocate", "reconcile", "shells"]
+__all__ = [
+    "contact",
+    "create",
+    "deactivate",
+    "delete",
+    "describe",
+    "listing",
+    "notify",
+    "pause",
+    "pool",
+    "reallocate",
+    "reconcile",
+    "shells",
+    "timeline",
+    "usage",
+]

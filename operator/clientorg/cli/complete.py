@@ -86,7 +86,7 @@ def values(position: Position) -> Candidates:
     choices = _choices(position)
     if choices:
         return [(choice, "") for choice in choices]
-    if name in ("confirm", "search", "selector", "field_selector"):
+    if name in ("confirm", "search", "selector", "field_selector", "reason"):
         return []  # a confirmation that completes itself confirms nothing
     if name == "context":
         from clientorg.cli.lookups import contexts
@@ -115,6 +115,7 @@ def _source(command: str, name: str) -> str | None:
     return {
         "name": "clients",
         "names": "clients",
+        "resend": "messages",
         "source": "sources",
         "pool": "pools",
         "plan": "plans",

@@ -66,7 +66,7 @@ def next_period(pool: Json | None, license_name: str, calendar: Calendar, now: d
     from clientorg.domain.calendar import next_period_start
 
     licenses = ((pool or {}).get("spec") or {}).get("licenses") or ()
-    entry = next((item for item in licenses if item["name"] == license_name), {})
+    entry: Json = next((item for item in licenses if item["name"] == license_name), {})
     try:
         period = UsePeriod(entry.get("usePeriod", "Never"))
     except ValueError:  # of a newer version of the API

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clientorg.cli import clock
 from clientorg.cli.advice import advice
 from clientorg.cli.app import command
-from clientorg.cli.columns import READY_COLORS, STATE_COLORS
+from clientorg.cli.columns import READY_COLORS, STATE_COLORS, percent_cell
+from clientorg.cli.dates import calendar_of
 from clientorg.cli.options import Target
 from clientorg.cli.rows import ClientRow, client_row
 from clientorg.cli.session import connect
@@ -106,15 +108,18 @@ async def gather(session: Session, name: str) -> Facts:
 
 def page(facts: Facts, now: datetime, *, color: bool) -> Iterator[str]:
     """The lines of the page."""
-    row = client_row(facts.client)
+    from clientorg.cli.lifepage import reminder_lines
+
+    row, calendar = client_row(facts.client), calendar_of(facts.plan)
     yield from pairs(_head(facts, row, now, color=color))
     for title, lines in (
         ("Contact", list(pairs(_contact(facts.client.get("spec") or {}), INDENT))),
         ("Licenses", list(_licenses(row, facts.pool, color=color))),
+        ("Deactivation", list(_indented(reminder_lines(facts.client, facts.plan, calendar, now, color=color)))),
         ("Admins", list(_admins(facts.client, color=color))),
         ("Conditions", list(_conditions(facts.client, now, color=color))),
         ("Events", list(_events(facts.events, now, color=color))),
-        ("What to do", [INDENT + plain(text) for text in advice(facts.client, facts.pool, now)]),
+        ("What to do", [INDENT + plain(text) for text in advice(facts.client, facts.pool, now, facts.plan)]),
     ):
         if lines:
             yield ""
@@ -123,6 +128,8 @@ def page(facts: Facts, now: datetime, *, color: bool) -> Iterator[str]:
 
 
 def _head(facts: Facts, row: ClientRow, now: datetime, *, color: bool) -> Iterator[tuple[str, str]]:
+    from clientorg.cli.lifepage import life_head
+
     def tinted(text: str, colors: dict[str, Any]) -> str:
         return paint(plain(text) or "-", colors.get(text), enabled=color)
 
@@ -134,6 +141,7 @@ def _head(facts: Facts, row: ClientRow, now: datetime, *, color: bool) -> Iterat
     yield "Ready", ready
     if row.message:
         yield "", plain(row.message)
+    yield from life_head(facts.client, calendar_of(facts.plan), now)
     if row.queue_position is not None:
         yield "Queue", f"position {row.queue_position} in pool {row.pool}, for {age(row.waiting_since, now)}"
     yield "Plan", plain(row.plan) + _aside(facts.plan)
@@ -190,9 +198,10 @@ def _licenses(row: ClientRow, pool: Json | None, *, color: bool) -> Iterator[str
                 Cell(number(item.used), right=True),
                 Cell(number(remaining), "yellow" if low else None, right=True),
                 Cell(number(books.get(item.name, {}).get("available")), right=True),
+                percent_cell(item.percent),
             )
         )
-    header = ["LICENSE", "WANTED", "GRANTED", "USED", "REMAINING", "LEFT IN POOL"]
+    header = ["LICENSE", "WANTED", "GRANTED", "USED", "REMAINING", "LEFT IN POOL", "PERCENT"]
     return _indented(table(header, body, color=color)) if body else iter(())
 
 
@@ -206,8 +215,7 @@ def _conditions(client: Json, now: datetime, *, color: bool) -> Iterator[str]:
     body = []
     for entry in (client.get("status") or {}).get("conditions") or ():
         kind, status = entry.get("type", ""), entry.get("status", "")
-        good = "False" if kind in ("Reconciling", "Stalled", "OverCommitted") else "True"
-        tint: Color = "green" if status == good else "yellow" if status == "Unknown" or kind == "Reconciling" else "red"
+        tint: Color = "green" if status == _GOOD.get(kind, "True") else "yellow" if _is_mild(kind, status) else "red"
         body.append(
             cells(
                 kind,
@@ -218,6 +226,21 @@ def _conditions(client: Json, now: datetime, *, color: bool) -> Iterator[str]:
             )
         )
     return _indented(table(["TYPE", "STATUS", "AGE", "REASON", "MESSAGE"], body, color=color)) if body else iter(())
+
+
+_GOOD = {
+    "Reconciling": "False",
+    "Stalled": "False",
+    "OverCommitted": "False",
+    "Paused": "False",
+    "PauseBlocked": "False",
+    "NotificationFailing": "False",
+}
+"""By condition: the status that is well, where it is not True."""
+
+
+def _is_mild(kind: str, status: str) -> bool:
+    return status == "Unknown" or kind in ("Reconciling", "Paused", "UsageReported")
 
 
 def _events(events: Sequence[Json] | None, now: datetime, *, color: bool) -> Iterator[str]:

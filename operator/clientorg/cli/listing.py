@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from clientorg.cli import clock
 from clientorg.cli.app import command
 from clientorg.cli.columns import csv_text, header, row_cells
 from clientorg.cli.options import Target

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from clientorg.cli import clock
 from clientorg.cli.columns import csv_text
 from clientorg.cli.listing import Output, View, name_line, nothing_found, print_rows
 from clientorg.cli.rows import ClientRow, client_row

@@ -66,8 +66,25 @@ class Lookups:
         return await self._items(QUOTA_POOLS, self._session.namespace)
 
     async def clients(self, position: Position) -> Candidates:
-        """Names of clients, with what people call them and their state."""
-        return [_described(item) for item in await self._clients()]
+        """Names of the clients that the command is for, with what people call them and their state."""
+        wanted = _SUITED.get(position.command.name or "")
+        return [
+            _described(item)
+            for item in await self._clients()
+            if wanted is None or (item["spec"].get("state") or "Active") in wanted
+        ]
+
+    async def messages(self, position: Position) -> Candidates:
+        """Kinds and keys of the messages in a client's outbox, with their states."""
+        from clientorg.cluster.resources import CLIENT_ORGS
+
+        name = position.first("name")
+        if not name:
+            return []
+        client = await self._session.api.get(CLIENT_ORGS, self._session.namespace, name)
+        outbox = (client.get("status") or {}).get("outbox") or ()
+        kinds = dict.fromkeys(entry["kind"] for entry in outbox)
+        return [(kind, "the newest of this kind") for kind in kinds] + [_told(entry) for entry in reversed(outbox)]
 
     async def sources(self, position: Position) -> Candidates:
         """Clients of the same pool that hold the license, with how many they could give."""
@@ -148,6 +165,20 @@ class Lookups:
     async def tags(self, position: Position) -> Candidates:
         """Tags in use."""
         return [(tag, "") for tag in sorted({t for c in await self._clients() for t in c["spec"].get("tags") or ()})]
+
+
+_SUITED = {
+    "pause": ("Active",),
+    "resume": ("Paused",),
+    "deactivate": ("Active", "Paused"),
+    "reactivate": ("Deactivated",),
+}
+"""By command: the spec.state that it makes sense for."""
+
+
+def _told(entry: Json) -> tuple[str, str]:
+    states = [f"{way} {entry[way]['state']}" for way in ("mail", "webhook") if way in entry]
+    return entry["key"], ", ".join(states)
 
 
 def _described(item: Json) -> tuple[str, str]:

@@ -62,6 +62,26 @@ DryRunFlag = Annotated[
         "ask it.",
     ),
 ]
+
+
+class DataOutput(StrEnum):
+    """How data is printed where there is one table of it."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+OutputFlag = Annotated[DataOutput, typer.Option("--output", "-o", help="How to print.")]
+CHANGE_CAUSE = "kubernetes.io/change-cause"
+"""Kubernetes' own annotation for why an object was changed (`kubectl rollout history` shows it)."""
+ReasonFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--reason", metavar="TEXT", help=f"Why, for those who look later; kept in the annotation {CHANGE_CAUSE}."
+    ),
+]
+NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of the clients.")]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 WaitFlag = Annotated[
     str,

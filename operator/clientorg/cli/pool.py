@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clientorg.cli import clock
 from clientorg.cli.app import command
 from clientorg.cli.columns import READY_COLORS
 from clientorg.cli.options import Target

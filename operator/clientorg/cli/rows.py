@@ -29,8 +29,8 @@ class LicenseRow:
 
     @property
     def percent(self) -> int | None:
-        """How much of what is granted is used, rounded down, as the thresholds count it; None when nothing is known."""
-        if self.granted is None or not (self.granted or self.used):
+        """How much of what is granted is used, rounded down, as the thresholds count it; None when that is not known."""
+        if self.granted is None or self.used is None or not (self.granted or self.used):
             return None
         return percent_used(self.used or 0, self.granted)
 

@@ -1,4 +1,4 @@
-"""What comes for a deactivated client and when, by the rules that the operator itself follows (FEATURES Z7-Z9, X4). Pure."""
+"""What comes for a deactivated client and when, by the operator's own rules (FEATURES Z7-Z9, X4). Pure."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def terms_of(plan: Json) -> Terms:
 def reminder_steps(record: Deactivation, terms: Terms, now: datetime) -> Iterator[ReminderStep]:
     """Every reminder of the announced purge, the first one first."""
     done = lifecycle.done_reminders(record, terms)
-    due, skipped = lifecycle.due_reminders(record, terms, now)
+    due, _ = lifecycle.due_reminders(record, terms, now)
+    nearest = min([*done, *([due] if due is not None else [])], default=None)
     for days in sorted({*terms.reminder_days, *done}, reverse=True):
         if days in done:
             state = ReminderState.SKIPPED if done[days].skipped else ReminderState.SENT
@@ -61,7 +62,7 @@ def reminder_steps(record: Deactivation, terms: Terms, now: datetime) -> Iterato
         state = ReminderState.COMING
         if days == due:
             state = ReminderState.DUE
-        elif days in skipped:
+        elif nearest is not None and days > nearest:  # after a later one no earlier one is sent
             state = ReminderState.SKIPPED
         yield ReminderStep(days, lifecycle.reminder_time(record, days, terms), state)
 
@@ -73,9 +74,9 @@ def expected_purge(record: Deactivation, terms: Terms, now: datetime) -> datetim
     """
     if record.purge_started is not None or record.purged is not None:
         return None
-    last = min(terms.reminder_days)
-    done = lifecycle.done_reminders(record, terms).get(last)
-    delivered = max(now, lifecycle.reminder_time(record, last, terms)) if done is None or done.skipped else done.time
+    last = lifecycle.last_reminder(record, terms)
+    due = max(now, lifecycle.reminder_time(record, min(terms.reminder_days), terms))
+    delivered = due if last is None else last.time
     return max(record.purge_after, lifecycle.notice_ends(delivered, terms))
 
 

@@ -25,7 +25,6 @@ from clientorg.domain.lifecycle import Deactivation, Terms
 Json = dict[str, Any]
 
 
-
 @dataclass(frozen=True)
 class Share:
     """One license of a deactivation or reactivation.
@@ -86,7 +85,11 @@ def lines(view: View, *, color: bool) -> Iterator[str]:
     """What would happen, for a person."""
     row = view.row
     title = f" ({plain(row.display_name)})" if row.display_name else ""
-    yield f"{row.name}{title} is {row.state or 'not seen by the operator yet'}; to be {view.action.wanted}."
+    why = f" ({', '.join(row.pause_reasons)})" if row.pause_reasons else ""
+    yield (
+        f"{row.name}{title} is {row.state or 'not seen by the operator yet'}{why}; "
+        f"spec.state: {view.state} → {view.action.wanted}"
+    )
     match view.action:
         case Action.PAUSE:
             yield from running_lines(view.running, color=color)
@@ -135,9 +138,7 @@ def date_lines(view: View, *, color: bool) -> Iterator[str]:
     ]
     yield from (f"  {text}" for text in table(["", "", "", ""], body, color=color, headers=False))
     yield _addressees(view)
-    yield (
-        f"Until then everything comes back with:  {PROGRAM} reactivate {view.row.name} -n {view.row.namespace}"
-    )
+    yield (f"Until then everything comes back with:  {PROGRAM} reactivate {view.row.name} -n {view.row.namespace}")
 
 
 def _dates(record: Deactivation, terms: Terms, now: datetime) -> Iterator[tuple[datetime, str, str]]:

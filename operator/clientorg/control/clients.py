@@ -36,7 +36,7 @@ from clientorg.domain.conditions import find
 from clientorg.domain.decision import Decision, decide
 from clientorg.domain.merge_patch import merge_patch
 from clientorg.domain.messages import Entry, Outbox, from_status, to_status
-from clientorg.domain.notices import add_all, failing_text, notices
+from clientorg.domain.notices import add_all, failing_text, notices, without_outdated
 from clientorg.errors import ConflictError, InputError, InvalidError, PlanError
 from clientorg.notify.sender import channels_of
 
@@ -189,6 +189,7 @@ class ClientReconciler:
         for channel in Channel:
             if channel not in channels:
                 outbox = box.switch_off(outbox, channel)
+        outbox = without_outdated(outbox, facts.deactivation, decision.reminder)
         outbox, given_up = add_all(outbox, notices(before, facts, decision, now), now, channels)
         if client.resend is not None and client.resend != before.get("lastHandledResend"):
             wanted = client.resend.partition("@")[0]

@@ -191,17 +191,20 @@ def _end_of_grace(situation: Situation, decision: Decision) -> Decision:
     decision = replace(decision, reminder=due, skipped=skipped, earliest_purge=earliest)
     if not lifecycle.may_purge(record, terms, now):
         return replace(decision, awaits_notice=now >= record.purge_after)
-    if lifecycle.is_braked(situation.recent_purges, now, situation.purges_per_hour):
-        return replace(decision, is_braked=True)
+    braked_until = lifecycle.brake_ends(situation.recent_purges, now, situation.purges_per_hour)
+    if braked_until is not None:
+        return replace(decision, is_braked=True, next_due=braked_until)
     return replace(decision, purge=True, deactivation=replace(record, purge_started=now))
 
 
 def _next_due(situation: Situation, record: Deactivation | None) -> datetime | None:
+    if record is not None and record.purged is not None:
+        return None
     times = [
         next_period_start(situation.now, period, situation.terms.time_zone)
         for name, period in situation.use_periods.items()
         if name in situation.wanted
     ]
     if record is not None:
-        times = [lifecycle.next_due(record, situation.terms, situation.now)]
+        times.append(lifecycle.next_due(record, situation.terms, situation.now))
     return min((time for time in times if time is not None), default=None)

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 from clientorg.api.clientorg import PauseReason, WantedState
 from clientorg.domain.calendar import add_days, add_months
 
-_DST_SLACK = timedelta(hours=3)
+_HOUR = timedelta(hours=1)
+_DST_SLACK = 3 * _HOUR
 """Wall-clock arithmetic there and back may end an hour or two off where a day has 23 or 25 hours."""
 
 
@@ -81,13 +82,33 @@ def reminder_time(record: Deactivation, days: int, terms: Terms) -> datetime:
 def done_reminders(record: Deactivation, terms: Terms) -> dict[int, Reminder]:
     """The reminders that count for the purge as announced now, by days.
 
-    One that was sent before the date moved to later told another date, and is due again.
+    One that was sent before the date moved to later told another date, and is due again; but for the last one, where
+    the date moved only for its own notice.
     """
-    return {
-        reminder.days: reminder
-        for reminder in record.reminders
-        if reminder.time >= reminder_time(record, reminder.days, terms) - _DST_SLACK
-    }
+    return {reminder.days: reminder for reminder in record.reminders if _counts(record, reminder, terms)}
+
+
+def _counts(record: Deactivation, reminder: Reminder, terms: Terms) -> bool:
+    due = reminder_time(record, reminder.days, terms)
+    if _is_last(reminder.days, terms) and not reminder.skipped:
+        due = min(due, add_days(record.purge_after, -terms.minimum_notice_days, terms.time_zone))
+    return reminder.time >= due - _DST_SLACK
+
+
+def _is_last(days: int, terms: Terms) -> bool:
+    return days <= min(terms.reminder_days, default=days)
+
+
+def last_reminder(record: Deactivation, terms: Terms) -> Reminder | None:
+    """The delivered reminder after which there is none for the announced purge."""
+    done = [item for item in done_reminders(record, terms).values() if _is_last(item.days, terms) and not item.skipped]
+    return max(done, key=lambda item: item.time, default=None)
+
+
+def _pending_reminders(record: Deactivation, terms: Terms) -> list[int]:
+    """Days of the reminders still to come, the nearest to the purge first. After a later one no earlier one is sent."""
+    nearest = min(done_reminders(record, terms), default=None)
+    return sorted(days for days in set(terms.reminder_days) if nearest is None or days < nearest)
 
 
 def due_reminders(record: Deactivation, terms: Terms, now: datetime) -> tuple[int | None, tuple[int, ...]]:
@@ -95,8 +116,7 @@ def due_reminders(record: Deactivation, terms: Terms, now: datetime) -> tuple[in
 
     After a long downtime several are due at once: the client gets one mail, not four.
     """
-    done = done_reminders(record, terms)
-    due = sorted(days for days in set(terms.reminder_days) - done.keys() if reminder_time(record, days, terms) <= now)
+    due = [days for days in _pending_reminders(record, terms) if reminder_time(record, days, terms) <= now]
     if not due:
         return None, ()
     return due[0], tuple(due[1:])
@@ -107,7 +127,7 @@ def remind(record: Deactivation, days: int, skipped: Iterable[int], delivered: d
     passed = [Reminder(other, delivered, skipped=True) for other in sorted(skipped, reverse=True)]
     new = {reminder.days: reminder for reminder in (*record.reminders, *passed, Reminder(days, delivered))}
     record = replace(record, reminders=tuple(new.values()))
-    if days == min(terms.reminder_days, default=days):
+    if _is_last(days, terms):
         record = replace(record, purge_after=max(record.purge_after, notice_ends(delivered, terms)))
     return record
 
@@ -121,20 +141,18 @@ def may_purge(record: Deactivation, terms: Terms, now: datetime) -> bool:
     """Whether everything may be deleted: after the grace period, the last reminder and the minimum notice."""
     if record.purged is not None or now < record.purge_after:
         return False
-    last = min(terms.reminder_days, default=None)
-    reminder = done_reminders(record, terms).get(last) if last is not None else None
-    return reminder is not None and not reminder.skipped and now >= notice_ends(reminder.time, terms)
+    reminder = last_reminder(record, terms)
+    return reminder is not None and now >= notice_ends(reminder.time, terms)
 
 
 def next_due(record: Deactivation, terms: Terms, now: datetime) -> datetime | None:
     """When something happens next by itself; None after the purge."""
     if record.purged is not None:
         return None
-    done = done_reminders(record, terms)
-    times = [reminder_time(record, days, terms) for days in set(terms.reminder_days) - done.keys()]
-    times.append(max([record.purge_after, *(notice_ends(item.time, terms) for item in done.values())]))
-    later = [time for time in times if time > now]
-    return min(later, default=None)
+    times = [record.purge_after, *(reminder_time(record, days, terms) for days in _pending_reminders(record, terms))]
+    if (reminder := last_reminder(record, terms)) is not None:
+        times.append(notice_ends(reminder.time, terms))
+    return min((time for time in times if time > now), default=None)
 
 
 def is_braked(purged_times: Collection[datetime], now: datetime, most_per_hour: int) -> bool:
@@ -142,8 +160,13 @@ def is_braked(purged_times: Collection[datetime], now: datetime, most_per_hour: 
 
     A wrong clock or plan edit must not wipe an agency before somebody notices (DESIGN rule 7).
     """
-    recent = [time for time in purged_times if now - timedelta(hours=1) < time <= now]
-    return len(recent) >= most_per_hour
+    return brake_ends(purged_times, now, most_per_hour) is not None
+
+
+def brake_ends(purged_times: Collection[datetime], now: datetime, most_per_hour: int) -> datetime | None:
+    """When the next purge of the agency may begin; None: now."""
+    recent = sorted(time for time in purged_times if now - _HOUR < time <= now)
+    return recent[-most_per_hour] + _HOUR if len(recent) >= most_per_hour else None
 
 
 def pause_reasons(wanted: WantedState, exhausted: Sequence[str]) -> tuple[PauseReason, ...]:

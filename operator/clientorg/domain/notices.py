@@ -6,7 +6,7 @@ A notice is added in the same status write that records its cause, so that neith
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -117,6 +117,33 @@ def delivered_reminders(outbox: Outbox, record: Deactivation | None) -> dict[int
         if entry.key == reminder_key(record, days):
             done[days] = max([entry.created, *(item.sent for item in entry.deliveries.values() if item.sent)])
     return done
+
+
+def without_outdated(outbox: Outbox, record: Deactivation | None, reminder: int | None) -> Outbox:
+    """The outbox without waiting reminders that are not true any more.
+
+    The client is active again, the date has moved, or a later one is due: whoever got them now, when the mail server
+    is back, would be told what is not so. What was sent or refused stays on record.
+
+    Args:
+        reminder: days of the one that is due now, if any.
+    """
+    kept = []
+    for entry in outbox:
+        if entry.kind != NotificationKind.REMINDER or _is_current(entry, record, reminder):
+            kept.append(entry)
+            continue
+        ended = {channel: item for channel, item in entry.deliveries.items() if not item.is_pending}
+        if ended or entry.is_finished:
+            kept.append(replace(entry, deliveries=ended))
+    return tuple(kept)
+
+
+def _is_current(entry: Entry, record: Deactivation | None, reminder: int | None) -> bool:
+    days = int(entry.params.get("days", "0"))
+    if record is None or record.purge_started is not None or reminder not in (None, days):
+        return False
+    return entry.key == reminder_key(record, days)
 
 
 def _delivery(before: Mapping[str, Any], facts: Facts) -> Iterable[Notice]:

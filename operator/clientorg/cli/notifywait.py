@@ -1,0 +1,78 @@
+"""Waiting until a message that was asked for again is sent, or has failed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from clientorg.cli.exits import NotReachedError
+from clientorg.cli.waiting import wait_until
+from clientorg.domain.messages import Entry, from_status
+from clientorg.errors import ClientOrgError
+
+if TYPE_CHECKING:
+    from clientorg.cli.session import Session
+
+Json = dict[str, Any]
+
+
+class NotSentError(ClientOrgError):
+    """The message was refused for good, or given up."""
+
+
+async def wait_until_sent(
+    session: Session, name: str, stamp: str, key: str, ways: Collection[str], timeout_seconds: float
+) -> None:
+    """Wait until the operator has answered the request and each of these channels has it.
+
+    Raises:
+        NotSentError: a channel has failed.
+        NotReachedError: time ran out; what fails in passing is still tried again.
+    """
+    from clientorg.cluster.resources import CLIENT_ORGS
+
+    await wait_until(
+        session.api,
+        CLIENT_ORGS,
+        session.namespace,
+        name,
+        partial(is_sent, name, stamp, key, ways),
+        timeout_seconds=timeout_seconds,
+        what=f"{key} to be sent",
+        tell=partial(_how_it_stands, key),
+    )
+
+
+def is_sent(name: str, stamp: str, key: str, ways: Collection[str], item: Json | None) -> bool:
+    """Whether each of these channels has the message, once the operator has taken the request up.
+
+    Raises:
+        NotSentError: a channel has failed, or the operator refused.
+        NotReachedError: the client is gone.
+    """
+    if item is None:
+        raise NotReachedError(f"{name} was deleted meanwhile")
+    if (item.get("status") or {}).get("lastHandledResend") != stamp:
+        return False
+    entry = _entry(item, key)
+    if entry is None:
+        raise NotSentError(f"{key} is not in the outbox any more; newer messages took its place")
+    asked = {channel.value: delivery for channel, delivery in entry.deliveries.items() if channel.value in ways}
+    if any(delivery.is_pending for delivery in asked.values()):
+        return False
+    failed = [f"by {channel}: {one.last_error}" for channel, one in asked.items() if one.state == "Failed"]
+    if failed:
+        raise NotSentError(f"{key} was not sent {'; '.join(failed)}")
+    return True
+
+
+def _entry(item: Json, key: str) -> Entry | None:
+    outbox = from_status((item.get("status") or {}).get("outbox") or ())
+    return next((entry for entry in outbox if entry.key == key), None)
+
+
+def _how_it_stands(key: str, item: Json | None) -> str:
+    entry = _entry(item or {}, key)
+    errors = [d.last_error for d in entry.deliveries.values() if d.is_pending and d.last_error] if entry else []
+    return "; ".join(errors) or "the operator has not answered yet (does it run?)"

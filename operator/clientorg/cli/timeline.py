@@ -1,0 +1,114 @@
+"""`timeline`: what happened to a client, and what will happen when (FEATURES Z6-Z9)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clientorg.cli import clock
+from clientorg.cli.app import command
+from clientorg.cli.dates import Calendar, calendar_of, relative, rfc3339
+from clientorg.cli.options import DataOutput, OutputFlag, Target
+from clientorg.cli.related import read_terms
+from clientorg.cli.session import connect
+from clientorg.cli.table import Cell, as_json, as_yaml, cells, table
+from clientorg.cli.terminal import Color, colored, note, paint, say
+from clientorg.cli.text import plain
+
+if TYPE_CHECKING:
+    from clientorg.cli.timelinerows import Entry
+
+Json = dict[str, Any]
+
+_COLORS: dict[str, Color] = {
+    "Purge": "red",
+    "PurgeStarted": "red",
+    "Purged": "red",
+    "MessageFailed": "red",
+    "Deactivated": "yellow",
+    "Reminder": "yellow",
+    "ThresholdReached": "yellow",
+    "QuotaExhausted": "yellow",
+    "QuotaPending": "yellow",
+    "Ready": "green",
+    "LicensesGranted": "green",
+}
+
+
+@command(
+    "timeline",
+    examples="""
+    # In the time zone of the client's plan: what was, and what comes
+    $ acme
+    # In UTC, for another program
+    $ acme --utc -o json
+    """,
+)
+async def show_timeline(
+    target: Target,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the client.")],
+    utc: Annotated[bool, typer.Option("--utc", help="Times in UTC. Default: in the time zone of the plan.")] = False,
+    output: OutputFlag = DataOutput.TABLE,
+) -> None:
+    """Show what happened to a client and what comes.
+
+    Grants, pauses, thresholds, messages, Events, and of a deactivated one the reminders and the deletion: what was and
+    what will be in one list. Events are kept for an hour by default; the rest is in the client's status.
+    """
+    from clientorg.cli.describe import gather
+    from clientorg.cli.timelinerows import timeline
+
+    now = clock.now()
+    async with connect(target) as session:
+        facts = await gather(session, name)
+    calendar = calendar_of(facts.plan, utc=utc)
+    entries = timeline(
+        facts.client, facts.pool, read_terms(facts.plan), facts.events or (), calendar_of(facts.plan), now
+    )
+    if output is DataOutput.TABLE:
+        for text in page(entries, calendar, now, color=colored(sys.stdout)):
+            say(text)
+    else:
+        whole = document(facts.client, entries, calendar, now)
+        sys.stdout.write(as_yaml(whole) if output is DataOutput.YAML else as_json(whole) + "\n")
+        sys.stdout.flush()
+    if facts.events is None:
+        note("(Events are not shown: no right to read them)")
+    if facts.plan is None:
+        note("(times are in UTC and reminders not shown: the plan cannot be read)")
+
+
+def page(entries: Sequence[Entry], calendar: Calendar, now: datetime, *, color: bool) -> Iterator[str]:
+    """The table, with a line for now between what was and what comes."""
+    past = [entry for entry in entries if not entry.is_coming]
+    coming = [entry for entry in entries if entry.is_coming]
+    body = [
+        *(_row(entry, calendar, now) for entry in past),
+        cells(Cell(calendar.text(now), "bold"), Cell("now", "bold"), Cell("-" * 8, "bold"), "", ""),
+        *(_row(entry, calendar, now) for entry in coming),
+    ]
+    header = [f"TIME ({calendar.name})", "WHEN", "WHAT", "SOURCE", "DETAIL"]
+    yield from table(header, body, color=color)
+    if not coming:
+        yield paint("Nothing is due.", "dim", enabled=color)
+
+
+def _row(entry: Entry, calendar: Calendar, now: datetime) -> list[Cell]:
+    when = "due" if entry.when(now) == "due" else relative(entry.time if entry.is_coming else min(entry.time, now), now)
+    what = Cell(plain(entry.what), _COLORS.get(entry.what))
+    return cells(calendar.text(entry.time), when, what, entry.source.value, entry.detail)
+
+
+def document(client: Json, entries: Sequence[Entry], calendar: Calendar, now: datetime) -> Json:
+    """The list as data; times are in UTC, the zone is said beside them."""
+    return {
+        "namespace": client["metadata"]["namespace"],
+        "name": client["metadata"]["name"],
+        "now": rfc3339(now),
+        "timeZone": calendar.name,
+        "entries": [entry.document(now) for entry in entries],
+    }
