@@ -1,7 +1,7 @@
 """An API server in memory: what the operator relies on of the real one, and nothing else.
 
-resourceVersions and preconditions, status as a subresource, generations, finalizers, consistent paged lists with a
-field selector, server-side apply of what nobody else writes, and the history that watches are fed from.
+resourceVersions and preconditions, status as a subresource, generations, finalizers, consistent paged lists with
+selectors, server-side apply of what nobody else writes, and the history that watches are fed from.
 """
 
 from __future__ import annotations
@@ -19,9 +19,16 @@ import orjson
 from clientorg.cluster.resources import (
     BLUEPRINT_RESOURCES,
     CLIENT_ORGS,
+    CRON_JOBS,
+    DAEMON_SETS,
+    JOBS,
     NAMESPACES,
     ORG_PLANS,
+    PODS,
     QUOTA_POOLS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    USAGE_REPORTS,
     WORKSPACE_RESOURCES,
     Resource,
 )
@@ -33,9 +40,9 @@ Json = dict[str, Any]
 Key = tuple[str, str, str]
 """Plural, namespace (empty for none) and name."""
 
-_KINDS = {resource.plural: resource for resource in (CLIENT_ORGS, QUOTA_POOLS, ORG_PLANS)}
-_KINDS |= {resource.plural: resource for resource in (*WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES)}
-_OURS = {resource.plural for resource in (CLIENT_ORGS, QUOTA_POOLS, ORG_PLANS)}
+_OURS = {resource.plural: resource for resource in (CLIENT_ORGS, QUOTA_POOLS, ORG_PLANS, USAGE_REPORTS)}
+_WORKLOADS = (PODS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS, JOBS, CRON_JOBS)
+_KINDS = _OURS | {resource.plural: resource for resource in (*WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES, *_WORKLOADS)}
 
 
 def merged(document: Any, patch: Any) -> Any:
@@ -178,12 +185,14 @@ class MemoryServer:
         token = params.get("continue")
         if token is None:
             field_name, _, value = params.get("fieldSelector", "").partition("=")
+            labels = [pair.partition("=") for pair in params.get("labelSelector", "").split(",") if pair]
             items = [
                 self.objects[key]
                 for key in sorted(self.objects)
                 if key[0] == resource.plural
                 and (not namespace or key[1] == namespace)
                 and (not field_name or _field(self.objects[key], field_name) == value)
+                and all(self.objects[key]["metadata"].get("labels", {}).get(name) == want for name, _, want in labels)
             ]
             token = f"{self.version}:0"
             self._snapshots[token] = items

@@ -14,16 +14,20 @@ from kubernetes.aio.client import Configuration
 
 from clientorg.api.meta import LABEL_ORG_ID
 from clientorg.cluster.credentials import Credentials, Source
-from clientorg.cluster.resources import BLUEPRINT_RESOURCES, CLIENT_ORGS, ORG_PLANS, QUOTA_POOLS, WORKSPACE_RESOURCES
+from clientorg.cluster.resources import (
+    BLUEPRINT_RESOURCES,
+    WORKSPACE_RESOURCES,
+)
 from clientorg.cluster.rest import Api
-from clientorg.control.children import ChildSink, Item
-from clientorg.control.runtime import Kind, Runtime
+from clientorg.control.children import Item
+from clientorg.control.keys import RESOURCES, Kind
+from clientorg.control.runtime import Runtime
 from clientorg.control.settings import Settings
 from clientorg.errors import ApiError, UnreachableError
 from tests.unit.apiserver import MemoryServer, WatchEvent
 from tests.unit.virtualtime import VirtualClock, VirtualTimeLoop
 
-_OURS = {CLIENT_ORGS.plural: Kind.CLIENT, QUOTA_POOLS.plural: Kind.POOL, ORG_PLANS.plural: Kind.PLAN}
+_OURS = {resource.plural: kind for kind, resource in RESOURCES.items()}
 _CHILDREN = {resource.plural: resource.kind for resource in (*WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES)}
 _SLOW = ("/clientorgs", "/quotapools")
 _ITEM = msgspec.json.Decoder(Item)
@@ -114,7 +118,7 @@ class Operator:
         loop.run_until_complete(self._connect())
         loop.call(self._prime)
         self.runtime._gate.set()
-        self._task = loop.create_task(self.runtime._queue.run(self.runtime._work, 4, self.runtime._gate))
+        self._task = loop.create_task(self.runtime._queue.run(self.runtime._worker.work, 4, self.runtime._gate))
         loop.run_until_idle()
 
     async def _connect(self) -> None:
@@ -126,14 +130,13 @@ class Operator:
 
     def _prime(self) -> None:
         """Begin with the state at `version`, which may be old."""
-        sinks = {kind: self.runtime._children.sink(kind) for kind in _CHILDREN.values()}
-        self._sinks: dict[str, ChildSink] = sinks
+        self._sinks = {informer.resource.kind: informer.sink for informer in self.runtime._informers}
         for key, manifest in self._server.snapshot(self.version).items():
             if key[0] in _OURS:
                 self.runtime.observe(_OURS[key[0]], "LISTED", manifest)
             else:
                 self._hear_child(WatchEvent(0, key, "ADDED", orjson.dumps(manifest)))
-        for sink in sinks.values():
+        for sink in self._sinks.values():
             sink.sweep(self.version)
 
     @property
@@ -157,10 +160,14 @@ class Operator:
             self._loop.call(self.runtime.observe, kind, event.type, event.decoded())
 
     def relist(self) -> None:
-        """The watch was cut (410 Gone): Kopf lists again, and nobody tells of what was deleted meanwhile."""
+        """The watch was cut (410 Gone): each kind is listed again, which also shows what was deleted meanwhile."""
+        found: dict[Kind, set[str]] = {kind: set() for kind in Kind}
         for (plural, _, _), manifest in self._server.snapshot(self._server.version).items():
             if plural in _OURS:
-                self._loop.call(self.runtime.observe, _OURS[plural], None, manifest)
+                found[_OURS[plural]].add(manifest["metadata"]["uid"])
+                self._loop.call(self.runtime.observe, _OURS[plural], "LISTED", manifest)
+        for kind, uids in found.items():
+            self._loop.call(self.runtime._sources.drop_phantoms, kind, uids, self._server.version)
         self.heard = dict.fromkeys(self.heard, self._server.version)
 
     def hear_children(self) -> None:
@@ -182,7 +189,7 @@ class Operator:
 
     def audit(self) -> None:
         """The audit that finds missed deletions, begun; its requests wait in `calls` like all."""
-        self._auditing = self._loop.create_task(self.runtime._drop_phantoms())
+        self._auditing = self._loop.create_task(self.runtime.list_kind(Kind.CLIENT))
         self._loop.run_until_idle()
 
     def has_delayed(self) -> bool:

@@ -48,6 +48,7 @@ def facts(**fields: Any) -> Facts:
         "provisioned": True,
         "established": True,
     }
+    default["asked"] = fields.get("wanted", default["wanted"])
     return Facts(**default | fields)
 
 

@@ -13,7 +13,7 @@ import pytest
 from clientorg.api.conditions import ConditionType, Reason
 from clientorg.api.meta import FINALIZER
 from clientorg.cluster.resources import CLIENT_ORGS, QUOTA_POOLS
-from clientorg.control.runtime import Kind
+from clientorg.control.keys import Kind
 from clientorg.domain.allocation import Transfer
 from clientorg.domain.conditions import find
 from tests.support import builders

@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 
 from clientorg.api.meta import ANNOTATION_TRANSFER
 from clientorg.cluster.resources import CLIENT_ORGS
-from clientorg.control.runtime import Kind
+from clientorg.control.keys import Kind
 from clientorg.domain.allocation import Transfer
 from tests.unit.apiserver import Json
 from tests.unit.bookkeeping import check_outcome, wanted_of

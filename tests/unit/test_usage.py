@@ -1,4 +1,4 @@
-"""Cumulative counters into use (FEATURES Z6; DESIGN section 5): in any order and repeated, through resets and periods."""
+"""Cumulative counters into use (FEATURES Z6; DESIGN section 5): in any order, repeated, through resets and periods."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ increments = st.lists(st.integers(0, 50), min_size=1, max_size=8)
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> tuple[list[Sample], list[list[Sample]]]:
-    """Samples of sources that only grow, in order; and batches in which they arrive: any order, repeated, some never."""
+    """Samples of sources that only grow; and batches in which they arrive: any order, repeated, some never."""
     told = []
     for source in draw(st.lists(st.sampled_from(["agent", "edge", "@prometheus"]), min_size=1, unique=True)):
         value = 0

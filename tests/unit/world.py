@@ -9,7 +9,8 @@ from types import TracebackType
 
 from clientorg.api.meta import ANNOTATION_TRANSFER
 from clientorg.cluster.resources import CLIENT_ORGS, NAMESPACES, ORG_PLANS, QUOTA_POOLS
-from clientorg.control.runtime import Kind
+from clientorg.control.clock import rfc3339
+from clientorg.control.keys import Kind
 from clientorg.domain.allocation import Transfer
 from tests.support import builders
 from tests.unit.apiserver import Json, MemoryServer
@@ -103,14 +104,21 @@ class World:
         self.server.edit(CLIENT_ORGS, AGENCY, name, patch)
 
     def report_use(self, name: str, **used: int) -> None:
-        """What a client uses, of the licenses that it holds."""
-        items = [
-            {**item, "used": used[item["name"]], "remaining": item["granted"] - used[item["name"]]}
-            if item["name"] in used
-            else item
-            for item in self.client(name)["status"].get("licenses", [])
-        ]
-        self.server.edit_status(CLIENT_ORGS, AGENCY, name, {"licenses": items})
+        """What a client uses, of the licenses that it holds: the meters as earlier reports left them."""
+        status = self.client(name)["status"]
+        held = {item["name"] for item in status.get("licenses", [])}
+        meters = {meter["license"]: meter for meter in status.get("meters", [])}
+        for license, value in used.items():
+            if license in held:
+                observed = rfc3339(self.server.now())
+                meters[license] = {
+                    "source": "agent",
+                    "license": license,
+                    "value": value,
+                    "total": value,
+                    "observedTime": observed,
+                }
+        self.server.edit_status(CLIENT_ORGS, AGENCY, name, {"meters": [meters[key] for key in sorted(meters)]})
 
     def delete(self, name: str) -> None:
         """A client is deleted."""

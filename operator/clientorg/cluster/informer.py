@@ -95,7 +95,7 @@ class Informer(Generic[T]):
     ) -> None:
         self._api = api
         self.resource = resource
-        self._sink = sink
+        self.sink = sink
         self._version_of = version_of
         self._selector = label_selector
         self.synced = asyncio.Event()
@@ -133,13 +133,13 @@ class Informer(Generic[T]):
 
     async def _list(self) -> str:
         params = {"limit": str(LIST_CHUNK), "labelSelector": self._selector}
-        self._sink.begin()
+        self.sink.begin()
         while True:
             page = self._lists.decode(await self._api.request_bytes("GET", self.resource.path(), params))
             for item in page.items or ():
-                self._sink.put(self._items.decode(item))
+                self.sink.put(self._items.decode(item))
             if not page.metadata.continue_:
-                self._sink.sweep(int(page.metadata.resourceVersion))
+                self.sink.sweep(int(page.metadata.resourceVersion))
                 return str(page.metadata.resourceVersion)
             params["continue"] = page.metadata.continue_
 
@@ -165,7 +165,7 @@ class Informer(Generic[T]):
             item = self._items.decode(event.object)
             version = self._version_of(item)
             if event.type == "DELETED":
-                self._sink.drop(item)
+                self.sink.drop(item)
             else:
-                self._sink.put(item)
+                self.sink.put(item)
         return version
