@@ -241,7 +241,7 @@ class MemoryServer:
         self._check_version(before, manifest)
         metadata = dict(before["metadata"])
         for part in ("labels", "annotations"):
-            metadata[part] = {**metadata.get(part, {}), **manifest["metadata"].get(part, {})}
+            metadata[part] = manifest["metadata"].get(part, {})
         return self._update(key, before, {**manifest, "metadata": metadata})
 
     def _check_version(self, before: Json, patch: Json) -> None:

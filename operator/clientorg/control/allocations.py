@@ -14,13 +14,11 @@ class Allocations:
 
     Attributes:
         waiting: by client UID, why and where it waits.
-        since: by client UID, since when it waits, RFC 3339.
-        order: by client UID, the resourceVersion at which the request was first seen: times are to the second.
+        since: by client UID, since when it waits, RFC 3339 to the microsecond (so that strings sort as times do).
     """
 
     waiting: dict[str, Waiting] = field(default_factory=dict)
     since: dict[str, str] = field(default_factory=dict)
-    order: dict[str, int] = field(default_factory=dict)
 
     def settle(self, client: Client) -> None:
         """A client in a new version: one that asks for nothing more has left the queue."""
@@ -31,4 +29,3 @@ class Allocations:
         """The client left the queue, or is gone."""
         self.waiting.pop(uid, None)
         self.since.pop(uid, None)
-        self.order.pop(uid, None)

@@ -60,7 +60,7 @@ class Request:
     """What a client asks for beyond what it holds. All of it is granted at once, or none.
 
     Attributes:
-        since: RFC 3339 time since when it waits; earlier ones are served first.
+        since: RFC 3339 time to the microsecond, since when it waits; earlier ones are served first.
         raises: license to the quantity wanted, for those above what is held.
         first: served before all others: the other half of a move whose source has let go already.
         blocked_by: name of the client that has to let go first, for a move that is only half written.
@@ -73,8 +73,6 @@ class Request:
     raises: Holdings
     first: bool = False
     blocked_by: str | None = None
-    order: int = 0
-    """Of requests of the same second, the lower one is served first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +120,7 @@ def allocate(
     is_full = False  # once full, nobody is served: a small request must not take what an earlier one waits for
     grants: list[Grant] = []
     waiting: list[Waiting] = []
-    for request in sorted(requests, key=lambda r: (not r.first, r.since, r.order, r.name, r.uid)):
+    for request in sorted(requests, key=lambda r: (not r.first, r.since, r.name, r.uid)):
         needs = {name: to - request.held.get(name, 0) for name, to in request.raises.items()}
         missing = {name: need - max(free.get(name, 0), 0) for name, need in needs.items()}
         short = {name: lack for name, lack in missing.items() if lack > 0}
