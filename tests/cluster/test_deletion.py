@@ -71,7 +71,6 @@ class TestClient:
         tokyo.pool.expect_allocated(visitors=600)
         tokyo.pool.expect(lambda it: it["status"]["clients"] == 1, "count who is left")
 
-    @pytest.mark.xfail(strict=True, reason="bugs-cluster 14: the status does not say what is in the way")
     def test_stuck_deletion_keeps_finalizer_and_licenses_and_says_why(self, tokyo: Agency, api: Kube) -> None:
         acme = tokyo.ready_client(licenses={"visitors": 1000})
         waiting = tokyo.client("waiting")

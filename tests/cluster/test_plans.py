@@ -139,7 +139,6 @@ class TestBlueprint:
             lambda: "mine" not in acme.child(CONFIG_MAPS, "welcome")["data"], 2, "the addition to be taken out"
         )
 
-    @pytest.mark.xfail(strict=True, reason="bugs-cluster 19: it is overwritten, and deleted with the blueprint's")
     def test_clients_own_object_of_that_name_is_neither_taken_over_nor_deleted(self, tokyo: Agency, api: Kube) -> None:
         acme = tokyo.ready_client()
         own = {"mine": "yes", "text": "hello"}

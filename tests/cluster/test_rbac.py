@@ -80,6 +80,7 @@ WORKLOADS = (
     *("deployments.apps", "statefulsets.apps", "daemonsets.apps", "replicasets.apps", "jobs.batch", "cronjobs.batch"),
     *("ingresses.networking.k8s.io", "horizontalpodautoscalers.autoscaling", "poddisruptionbudgets.policy"),
 )
+OURS = ("clientorgs", "quotapools", "orgplans", "usagereports")
 GUARDS = (
     *("resourcequotas", "limitranges", "networkpolicies.networking.k8s.io", "rolebindings.rbac.authorization.k8s.io"),
 )
@@ -126,16 +127,21 @@ def test_clients_people_reach_no_other_namespace(plane: Plane, workspace: str, a
 def test_operator_holds_what_it_needs_and_no_more(plane: Plane) -> None:
     may = [
         *each("get list watch patch", "clientorgs.clientorg.dev", "quotapools.clientorg.dev"),
-        *each("get list watch", "orgplans.clientorg.dev"),
-        *each("patch", *(f"{kind}.clientorg.dev/status" for kind in ("clientorgs", "quotapools", "orgplans"))),
+        *each("get list watch", "orgplans.clientorg.dev", "usagereports.clientorg.dev"),
+        *each("patch", *(f"{kind}.clientorg.dev/status" for kind in OURS)),
         *each("get list watch create patch delete", "namespaces", *GUARDS, "configmaps", "serviceaccounts"),
+        *each("get list create delete", "pods"),
+        *each("list patch", "replicasets.apps", "daemonsets.apps"),
+        *each("get", "secrets:clientorg-smtp", "secrets:clientorg-webhook"),
         *each("create patch", "events.events.k8s.io"),
         *each("bind", "clusterroles.rbac.authorization.k8s.io:clientorg-client-admin"),
     ]
     may_not = [
         *each("create delete update deletecollection restore", "clientorgs.clientorg.dev"),
-        *each("create delete update patch", "orgplans.clientorg.dev"),
-        *each(f"{READ} {WRITE}", "secrets", "pods", "nodes", "clusterroles.rbac.authorization.k8s.io"),
+        *each(WRITE, "orgplans.clientorg.dev", "usagereports.clientorg.dev"),
+        *each(f"{READ} {WRITE}", "secrets", "nodes", "clusterroles.rbac.authorization.k8s.io"),
+        *each(f"list watch {WRITE}", "secrets:clientorg-smtp", "secrets:clientorg-webhook"),
+        *each("update patch", "pods"),
         *each(WRITE, "clusterrolebindings.rbac.authorization.k8s.io", "roles.rbac.authorization.k8s.io"),
         *each(WRITE, "customresourcedefinitions.apiextensions.k8s.io"),
         *each(WRITE, "validatingadmissionpolicies.admissionregistration.k8s.io"),

@@ -174,7 +174,6 @@ class TestSettings:
 
         assert all(word in line for word in words), line
 
-    @pytest.mark.xfail(strict=True, reason="bugs-cluster 16: accepted")
     def test_lease_that_runs_out_before_it_is_renewed_is_refused(self, operators: Operators) -> None:
         """Two leaders at once would be the rule."""
         operator = operators.new(lease_seconds=5, renew_deadline_seconds=10)
@@ -184,38 +183,34 @@ class TestSettings:
         assert "renew" in line
         assert "lease" in line
 
-    @pytest.mark.xfail(strict=True, reason="bugs-cluster 15: several lines")
     @pytest.mark.parametrize("which", ["health_address", "metrics_address"])
     def test_taken_port_is_named(self, operators: Operators, taken_port: int, which: str) -> None:
-        line = self.last_words(operators.new(**{which: f"127.0.0.1:{taken_port}"}), code=1)
+        line = self.last_words(operators.new(**{which: f"127.0.0.1:{taken_port}"}), code=2)
 
         assert f"cannot listen on 127.0.0.1:{taken_port}" in line
         assert "choose another port" in line
 
-    @pytest.mark.xfail(strict=True, reason="bugs-cluster 15: several lines")
     def test_address_that_is_none_is_named(self, operators: Operators) -> None:
-        line = self.last_words(operators.new(health_address="somewhere"), code=1)
+        line = self.last_words(operators.new(health_address="somewhere"), code=2)
 
         assert "'somewhere'" in line
         assert "host:port" in line
 
-    @pytest.mark.xfail(strict=True, reason="bugs-cluster 15: several lines")
     def test_no_kubeconfig_is_said(self, operators: Operators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", str(tmp_path))
 
-        line = self.last_words(operators.new(kubeconfig=""), code=1)
+        line = self.last_words(operators.new(kubeconfig=""), code=2)
 
         assert "no kubeconfig and not in a cluster" in line
         assert "KUBECONFIG" in line
 
-    @pytest.mark.xfail(strict=True, reason="bugs-cluster 15: several lines")
     @pytest.mark.parametrize("content", [None, "nonsense: [", "{}"])
     def test_unusable_kubeconfig_is_said(self, operators: Operators, tmp_path: Path, content: str | None) -> None:
         path = tmp_path / "kubeconfig"
         if content is not None:
             path.write_text(content)
 
-        line = self.last_words(operators.new(kubeconfig=path), code=1)
+        line = self.last_words(operators.new(kubeconfig=path), code=2)
 
         assert "cannot read the credentials" in line
         assert "--kubeconfig" in line

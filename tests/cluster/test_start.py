@@ -32,7 +32,6 @@ def bare(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
         yield plane
 
 
-@pytest.mark.xfail(strict=True, reason="bugs-cluster 18: ready and deaf")
 def test_operator_started_before_its_crds_works_once_they_are_there(bare: ControlPlane, tmp_path: Path) -> None:
     log = tmp_path / "operator.log"
     kubeconfig = bare.kubeconfig_for_service_account(NAMESPACE, SERVICE_ACCOUNT)

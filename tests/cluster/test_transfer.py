@@ -106,9 +106,7 @@ def test_move_from_a_client_that_is_deleted_is_served_when_it_is_gone(full: Agen
         "nonsense",
         "source/visitors/-1/18",
         "source/seats/1/2",
-        pytest.param(
-            "target/visitors/10/18", marks=pytest.mark.xfail(strict=True, reason="bugs-cluster 12: served first")
-        ),
+        "target/visitors/10/18",
     ],
 )
 def test_annotation_that_fits_nothing_is_no_way_past_the_queue(full: Agency, text: str) -> None:

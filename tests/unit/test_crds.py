@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
 
-SHORT_NAMES = {"ClientOrg": ["corg"], "QuotaPool": ["qpool"], "OrgPlan": ["oplan"]}
+SHORT_NAMES = {"ClientOrg": ["corg"], "QuotaPool": ["qpool"], "OrgPlan": ["oplan"], "UsageReport": ["usage"]}
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 

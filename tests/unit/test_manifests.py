@@ -119,10 +119,15 @@ def test_bind_names_the_two_roles_for_clients_and_nothing_else() -> None:
     ]
 
 
-def test_operator_sees_no_secret_and_writes_no_role() -> None:
-    reach = {resource for rule in rules("clientorg-operator") for resource in rule["resources"]}
+def test_operator_sees_two_secrets_by_name_and_writes_no_role() -> None:
+    held = list(rules("clientorg-operator"))
+    reach = {resource for rule in held for resource in rule["resources"]}
+    secrets = [rule for rule in held if "secrets" in rule["resources"]]
 
-    assert not reach & {"secrets", "roles", "clusterrolebindings", "pods", "nodes", "serviceaccounts/token"}
+    assert not reach & {"roles", "clusterrolebindings", "nodes", "serviceaccounts/token", "pods/exec"}
+    assert [(rule["verbs"], rule["resourceNames"]) for rule in secrets] == [
+        (["get"], ["clientorg-smtp", "clientorg-webhook"])
+    ]
     assert verbs_on("clientorg-operator", "rbac.authorization.k8s.io", "clusterroles") == set()
 
 

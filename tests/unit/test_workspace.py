@@ -31,6 +31,7 @@ from clientorg.domain.workspace import (
     NAMESPACE_KEY,
     OWN_NAMES,
     Child,
+    Gate,
     Org,
     PlanTemplate,
 )
@@ -245,6 +246,7 @@ def test_some_variation_has_each_of_the_core_children() -> None:
         assert (("RoleBinding", "clientorg-client-viewers") in keys) == admins
         found |= keys
 
+    found |= {child.key for child in PlanTemplate(plan_spec()).render(ACME, Gate.CLOSED)}
     assert found == OWN_NAMES
     assert CORE_CHILDREN < OWN_NAMES
 

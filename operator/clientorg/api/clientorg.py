@@ -26,7 +26,7 @@ from clientorg.api.base import (
     list_map,
 )
 from clientorg.api.conditions import Condition
-from clientorg.api.meta import MAX_CLIENT_NAME_LENGTH
+from clientorg.api.meta import MAX_CLIENT_NAME_LENGTH, MAX_REQUEST
 from clientorg.api.notifications import MAX_OUTBOX, OutboxEntry
 
 SUGGESTED_INDUSTRIES: Final = (
@@ -317,13 +317,13 @@ class ClientOrgStatus(ApiModel):
     outbox: Annotated[list[OutboxEntry], Field(max_length=MAX_OUTBOX, json_schema_extra=list_map("key"))] | None = (
         Field(default=None, description="Messages to the contact and the webhook, sent and to be sent, oldest first.")
     )
-    last_handled_reconcile_at: Annotated[str, Field(max_length=256)] | None = Field(
+    last_handled_reconcile_at: Annotated[str, Field(max_length=MAX_REQUEST)] | None = Field(
         default=None, description="The value of clientorg.dev/reconcile-requested-at that was answered last."
     )
     last_transfer: Annotated[str, Field(max_length=256)] | None = Field(
         default=None, description="The value of clientorg.dev/transfer-from that was carried out last; it counts once."
     )
-    last_handled_resend: Annotated[str, Field(max_length=256)] | None = Field(
+    last_handled_resend: Annotated[str, Field(max_length=MAX_REQUEST)] | None = Field(
         default=None, description="The value of clientorg.dev/resend-notification that was answered last."
     )
     conditions: Annotated[list[Condition], Field(max_length=32, json_schema_extra=list_map("type"))] | None = Field(

@@ -81,7 +81,7 @@ KINDS: tuple[Kind, ...] = (
             Column("Plan", ".spec.planRef.name"),
             Column("Used/Granted", ".status.licenseSummary", description="Licenses used and granted."),
             Column("Display Name", ".spec.displayName", priority=1),
-            Column("Purge After", ".status.deactivation.purgeAfter", "date", priority=1),
+            Column("Purge After", ".status.deactivation.purgeAfter", "string", priority=1),
             Column("Org ID", ".status.orgID", priority=1),
             Column("Workspace", ".status.workspace.namespace", priority=1),
             _MESSAGE_COLUMN,

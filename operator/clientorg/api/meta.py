@@ -25,6 +25,8 @@ ANNOTATION_OWNER: Final = f"{GROUP}/owner"
 """On a workspace namespace: `<agency namespace>/<client name>`, for people."""
 ANNOTATION_OWNER_UID: Final = f"{GROUP}/owner-uid"
 """On a workspace namespace: UID of its ClientOrg. A namespace with another UID is never adopted (Z3)."""
+MAX_REQUEST: Final = 256
+"""Characters of a request by annotation that its answer in the status repeats."""
 ANNOTATION_RECONCILE: Final = f"{GROUP}/reconcile-requested-at"
 """Any new value asks for a full pass, also of what seems unchanged (as Flux's `reconcile.fluxcd.io`)."""
 ANNOTATION_BLUEPRINT_DIGEST: Final = f"{GROUP}/blueprint-digest"

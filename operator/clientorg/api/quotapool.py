@@ -7,10 +7,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from clientorg.api.base import LIST_ATOMIC, ApiModel, Count, LicenseName, Line128, Url, list_map
+from clientorg.api.base import LIST_ATOMIC, ApiModel, Count, LicenseName, Line128, Url, in_words, list_map
 from clientorg.api.conditions import Condition
 
 _LABEL_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+_LABEL_RULE = in_words(
+    _LABEL_PATTERN, "must be the name of a Prometheus label: letters, digits and '_', and no digit first"
+)
+LabelName = Annotated[str, Field(max_length=64, pattern=_LABEL_PATTERN, json_schema_extra=_LABEL_RULE)]
 
 
 class Queueing(StrEnum):
@@ -52,10 +56,10 @@ class PrometheusUsage(ApiModel):
         description="PromQL that gives a cumulative count for each client, for example "
         "sum by (org_id, license) (visitors_total)."
     )
-    org_id_label: Annotated[str, Field(alias="orgIDLabel", max_length=64, pattern=_LABEL_PATTERN)] = Field(
-        default="org_id", alias="orgIDLabel", description="Label with the Org ID. Absent means org_id."
-    )
-    license_label: Annotated[str, Field(max_length=64, pattern=_LABEL_PATTERN)] = Field(
+    org_id_label: Annotated[
+        str, Field(alias="orgIDLabel", max_length=64, pattern=_LABEL_PATTERN, json_schema_extra=_LABEL_RULE)
+    ] = Field(default="org_id", alias="orgIDLabel", description="Label with the Org ID. Absent means org_id.")
+    license_label: LabelName = Field(
         default="license",
         description="Label with the license's name. Absent means license; a pool of one license needs none.",
     )

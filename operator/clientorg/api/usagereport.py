@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from clientorg.api.base import ApiModel, Count, DnsLabel, LicenseName, Timestamp, cel, list_map
+from clientorg.api.base import ApiModel, Count, DnsLabel, LicenseName, Timestamp, cel, in_words, list_map
 from clientorg.api.conditions import Condition
 
 
@@ -20,10 +20,19 @@ class MeterReading(ApiModel):
     )
 
 
+_ORG_ID_PATTERN = r"^[0-9a-z]+$"
+_ORG_ID_RULE = in_words(
+    _ORG_ID_PATTERN, "must be an Org ID, as in the client's status.orgID: lower-case letters and digits"
+)
+
+
 class UsageReportSpec(ApiModel):
     """The report."""
 
-    org_id: Annotated[str, Field(alias="orgID", min_length=1, max_length=32, pattern=r"^[0-9a-z]+$")] = Field(
+    org_id: Annotated[
+        str,
+        Field(alias="orgID", min_length=1, max_length=32, pattern=_ORG_ID_PATTERN, json_schema_extra=_ORG_ID_RULE),
+    ] = Field(
         alias="orgID",
         description="Org ID of the client, one of the same namespace. Immutable.",
     )

@@ -234,7 +234,8 @@ def _is_as_wanted(org: Org, wanted: Child, found: Json) -> bool:
     if wanted.is_blueprint:
         annotations = found["metadata"].get("annotations") or {}
         digest = (wanted.annotations or {}).get(ANNOTATION_BLUEPRINT_DIGEST)
-        return annotations.get(ANNOTATION_BLUEPRINT_DIGEST) == digest and includes(wanted.content, found)
+        is_applied = annotations.get(ANNOTATION_BLUEPRINT_DIGEST) == digest
+        return is_applied and includes(wanted.content, found, to_the_letter=wanted.kind == "ConfigMap")
     return matches(wanted.content, content_of(wanted.kind, found))
 
 

@@ -247,7 +247,7 @@ class ClientReconciler:
             crossings=decision.crossings,
             kept_back=decision.kept_back,
             waiting=waiting,
-            pending_since=client.pending_since or self._with.allocations.since.get(client.uid),
+            pending_since=self._with.allocations.since(client) if is_short else None,
             licensing=licensing_problem(client, pool),
             workspace=workspace,
             established=client.last_grant > 0 and self._with.workspaces.exists(client.namespace),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clientorg.api.meta import LABEL_AGENCY, POOL_FINALIZER
 from clientorg.cluster.resources import CLIENT_ORGS, NAMESPACES, QUOTA_POOLS
 from clientorg.cluster.rest import Api
 from clientorg.control.allocations import Allocations
-from clientorg.control.clock import Clock, rfc3339, rfc3339_micro
+from clientorg.control.clock import Clock, rfc3339
 from clientorg.control.prometheus import SourceState
 from clientorg.control.store import Client, Name, Pool, PoolMembers, Store, version_of
 from clientorg.domain.allocation import Books, Grant, Outcome, Request, Waiting, allocate, shown_position, unsettled
@@ -25,7 +24,6 @@ Json = dict[str, Any]
 MOST_IN_FLIGHT = 64
 """Grants in flight at once: bounds the pool object, which the admission policies read at each write of a client (with
 a thousand in flight that alone cost 2 ms a client), and the batch that a crash leaves behind."""
-_SEEN_AT_ONCE = timedelta(seconds=2)
 
 
 class PoolReconciler:
@@ -109,32 +107,14 @@ class PoolReconciler:
     def _requests(self, pool: Pool, members: PoolMembers, flying: set[str]) -> list[Request]:
         """What clients ask for beyond what they hold, but for those with a grant still to be adopted."""
         requests = []
-        self._remember_since(members.unsatisfied.values())
         for uid, client in members.unsatisfied.items():
             wanted = client.raises
             if uid in flying or not wanted or any(name not in pool.capacity for name in client.wanted):
                 continue
             first, blocked_by = self._transfer(client, wanted)
-            since = self._allocations.since[uid]
+            since = self._allocations.since(client)
             requests.append(Request(uid, client.name[1], since, client.held, wanted, first, blocked_by))
         return requests
-
-    def _remember_since(self, clients: Iterable[Client]) -> None:
-        """Since when each client waits: what its status says, or else since its request was seen, to the microsecond.
-
-        What its status says comes first: two operators at once would else write their own views in turns, for ever.
-        """
-        now, seen = self._clock.now(), self._allocations.since
-        for client in sorted(clients, key=lambda client: client.version):  # the order in which they asked
-            if client.pending_since is not None:
-                seen[client.uid] = client.pending_since
-            elif client.uid not in seen:
-                is_new = client.status.get("observedGeneration", -1) < 0
-                created = datetime.fromisoformat(client.created)
-                # A creationTimestamp is to the second: as good as it gets for one that nobody looked at meanwhile.
-                is_late = is_new and now - created > _SEEN_AT_ONCE
-                seen[client.uid] = rfc3339_micro(created if is_late else now)
-                now += timedelta(microseconds=1)
 
     def _transfer(self, client: Client, wanted: dict[str, int]) -> tuple[bool, str | None]:
         """Whether the request is the second half of a move, and whom it has to wait for (FEATURES Z5)."""

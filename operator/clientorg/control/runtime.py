@@ -60,7 +60,7 @@ class Runtime:
         clock = clock or _clock(settings)
         self._store = Store()
         self._queue: WorkQueue[Key] = WorkQueue(group_of=lambda key: key[1][0])
-        allocations, samples = Allocations(), Samples()
+        allocations, samples = Allocations(clock), Samples()
         self._sources = Sources(
             self._store, self._queue, allocations, settings.pool_interval_seconds, settings.plan_interval_seconds
         )

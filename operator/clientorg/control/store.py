@@ -20,6 +20,7 @@ from clientorg.api.meta import (
     ANNOTATION_TRANSFER,
     FINALIZER,
     LABEL_ORG_ID,
+    MAX_REQUEST,
 )
 from clientorg.api.orgplan import OrgPlanSpec
 from clientorg.api.quotapool import PoolUsage, UsePeriod
@@ -42,6 +43,11 @@ def name_of(manifest: Json) -> Name:
 def version_of(manifest: Json) -> int:
     """The resourceVersion as a number; comparable within and across kinds since Kubernetes 1.35 (KEP-5504)."""
     return int(manifest["metadata"]["resourceVersion"])
+
+
+def _as_answered(request: str | None) -> str | None:
+    """A request by annotation, as far as the status can repeat it for an answer."""
+    return request[:MAX_REQUEST] if request else None
 
 
 @dataclass(slots=True)
@@ -97,8 +103,8 @@ class Client:
             finalizers=tuple(metadata.get("finalizers") or ()),
             org_label=(metadata.get("labels") or {}).get(LABEL_ORG_ID),
             transfer=_transfer(metadata["name"], annotations.get(ANNOTATION_TRANSFER), status.get("lastTransfer")),
-            reconcile_requested=annotations.get(ANNOTATION_RECONCILE),
-            resend=annotations.get(ANNOTATION_RESEND),
+            reconcile_requested=_as_answered(annotations.get(ANNOTATION_RECONCILE)),
+            resend=_as_answered(annotations.get(ANNOTATION_RESEND)),
             pool=spec["poolRef"]["name"],
             plan=spec["planRef"]["name"],
             state=spec.get("state", "Active"),
@@ -112,6 +118,11 @@ class Client:
             spec_json=orjson.dumps(spec),
             status_json=orjson.dumps(status),
         )
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no operator has written its status yet."""
+        return self.status_json == b"{}" or b'"observedGeneration":-1' in self.status_json
 
     @property
     def has_finalizer(self) -> bool:

@@ -76,17 +76,25 @@ def matches(wanted: Any, found: Any) -> bool:
     return bool(wanted == found) or (wanted is not None and found is not None and is_equal(wanted, found))
 
 
-def includes(wanted: Any, found: Any) -> bool:
-    """Whether what is wanted is there; more may be. For blueprint objects, which their controllers add to."""
-    if isinstance(wanted, dict):
-        if not isinstance(found, dict):
-            return not wanted and found is None
-        return all(includes(value, found.get(name)) for name, value in wanted.items())
-    if isinstance(wanted, list):
-        if not isinstance(found, list):
-            return not wanted and found is None
-        return len(wanted) == len(found) and all(includes(a, b) for a, b in zip(wanted, found, strict=True))
-    return wanted is None or bool(wanted == found) or is_equal(wanted, found)
+def includes(wanted: Any, found: Any, *, to_the_letter: bool = False) -> bool:
+    """Whether what is wanted is there; more may be. For blueprint objects, which their controllers add to.
+
+    Args:
+        to_the_letter: for text of the client's, where `1000` and `1k` are not the same.
+    """
+
+    def has(wanted: Any, found: Any) -> bool:
+        if isinstance(wanted, dict):
+            if not isinstance(found, dict):
+                return not wanted and found is None
+            return all(has(value, found.get(name)) for name, value in wanted.items())
+        if isinstance(wanted, list):
+            if not isinstance(found, list):
+                return not wanted and found is None
+            return len(wanted) == len(found) and all(has(a, b) for a, b in zip(wanted, found, strict=True))
+        return wanted is None or bool(wanted == found) or (not to_the_letter and is_equal(wanted, found))
+
+    return has(wanted, found)
 
 
 def has_foreign_fields(manifest: Json, manager: str) -> bool:
