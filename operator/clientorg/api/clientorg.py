@@ -226,6 +226,9 @@ class ReminderStatus(ApiModel):
 
     days: int = Field(description="So many days before the purge it was due.")
     time: Timestamp = Field(description="When it was delivered, or passed over.")
+    purge_after: Timestamp = Field(
+        description="The purge it counts for. Where that has moved to later since, the reminder is due once more."
+    )
     skipped: bool = Field(
         default=False, description="Passed over, because a later one was due already when the operator came to it."
     )

@@ -15,8 +15,6 @@ from clientorg.api.clientorg import PauseReason, WantedState
 from clientorg.domain.calendar import add_days, add_months
 
 _HOUR = timedelta(hours=1)
-_DST_SLACK = 3 * _HOUR
-"""Wall-clock arithmetic there and back may end an hour or two off where a day has 23 or 25 hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +35,15 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """A reminder that was delivered, or passed over because a later one was due already."""
+    """A reminder that was delivered, or passed over because a later one was due already.
+
+    Attributes:
+        told: the purge that it announced, or that its delivery brought about.
+    """
 
     days: int
     time: datetime
+    told: datetime
     skipped: bool = False
 
 
@@ -79,20 +82,12 @@ def reminder_time(record: Deactivation, days: int, terms: Terms) -> datetime:
     return add_days(record.purge_after, -days, terms.time_zone)
 
 
-def done_reminders(record: Deactivation, terms: Terms) -> dict[int, Reminder]:
+def done_reminders(record: Deactivation) -> dict[int, Reminder]:
     """The reminders that count for the purge as announced now, by days.
 
-    One that was sent before the date moved to later told another date, and is due again; but for the last one, where
-    the date moved only for its own notice.
+    One that was sent before the date moved to later told another date, and is due again.
     """
-    return {reminder.days: reminder for reminder in record.reminders if _counts(record, reminder, terms)}
-
-
-def _counts(record: Deactivation, reminder: Reminder, terms: Terms) -> bool:
-    due = reminder_time(record, reminder.days, terms)
-    if _is_last(reminder.days, terms) and not reminder.skipped:
-        due = min(due, add_days(record.purge_after, -terms.minimum_notice_days, terms.time_zone))
-    return reminder.time >= due - _DST_SLACK
+    return {reminder.days: reminder for reminder in record.reminders if reminder.told >= record.purge_after}
 
 
 def _is_last(days: int, terms: Terms) -> bool:
@@ -101,13 +96,13 @@ def _is_last(days: int, terms: Terms) -> bool:
 
 def last_reminder(record: Deactivation, terms: Terms) -> Reminder | None:
     """The delivered reminder after which there is none for the announced purge."""
-    done = [item for item in done_reminders(record, terms).values() if _is_last(item.days, terms) and not item.skipped]
+    done = [item for item in done_reminders(record).values() if _is_last(item.days, terms) and not item.skipped]
     return max(done, key=lambda item: item.time, default=None)
 
 
 def _pending_reminders(record: Deactivation, terms: Terms) -> list[int]:
     """Days of the reminders still to come, the nearest to the purge first. After a later one no earlier one is sent."""
-    nearest = min(done_reminders(record, terms), default=None)
+    nearest = min(done_reminders(record), default=None)
     return sorted(days for days in set(terms.reminder_days) if nearest is None or days < nearest)
 
 
@@ -124,12 +119,12 @@ def due_reminders(record: Deactivation, terms: Terms, now: datetime) -> tuple[in
 
 def remind(record: Deactivation, days: int, skipped: Iterable[int], delivered: datetime, terms: Terms) -> Deactivation:
     """A reminder was delivered. One that came late moves the purge, so that the minimum notice holds."""
-    passed = [Reminder(other, delivered, skipped=True) for other in sorted(skipped, reverse=True)]
-    new = {reminder.days: reminder for reminder in (*record.reminders, *passed, Reminder(days, delivered))}
-    record = replace(record, reminders=tuple(new.values()))
+    purge_after = record.purge_after
     if _is_last(days, terms):
-        record = replace(record, purge_after=max(record.purge_after, notice_ends(delivered, terms)))
-    return record
+        purge_after = max(purge_after, notice_ends(delivered, terms))
+    passed = [Reminder(other, delivered, purge_after, skipped=True) for other in sorted(skipped, reverse=True)]
+    new = {item.days: item for item in (*record.reminders, *passed, Reminder(days, delivered, purge_after))}
+    return replace(record, purge_after=purge_after, reminders=tuple(new.values()))
 
 
 def notice_ends(delivered: datetime, terms: Terms) -> datetime:

@@ -95,7 +95,7 @@ def deactivation_of(status: Mapping[str, Any]) -> Deactivation | None:
     if not record:
         return None
     reminders = tuple(
-        Reminder(item["days"], parse_time(item["time"]), item.get("skipped", False))
+        Reminder(item["days"], parse_time(item["time"]), parse_time(item["purgeAfter"]), item.get("skipped", False))
         for item in record.get("remindersSent") or ()
     )
     started, purged = record.get("purgeStartedTime"), record.get("purgedTime")
@@ -113,7 +113,13 @@ def deactivation_json(record: Deactivation) -> Json:
     out: Json = {"since": format_time(record.since), "purgeAfter": format_time(record.purge_after)}
     if record.reminders:
         out["remindersSent"] = [
-            {"days": item.days, "time": format_time(item.time), "skipped": item.skipped} for item in record.reminders
+            {
+                "days": item.days,
+                "time": format_time(item.time),
+                "purgeAfter": format_time(item.told),
+                "skipped": item.skipped,
+            }
+            for item in record.reminders
         ]
     if record.purge_started is not None:
         out["purgeStartedTime"] = format_time(record.purge_started)
