@@ -190,10 +190,22 @@ def _is_reminded(story: _Story) -> None:
     _remind(story, REMINDER_DAYS[:3])
 
 
-def _returns(story: _Story) -> None:
-    story.chapter("Acme signs again, and goes on where it left off", story.clock.now + timedelta(days=2))
+def _waits(story: _Story) -> None:
+    story.chapter("Acme signs again, but its licenses went to Globex", story.clock.now + timedelta(days=2))
+    story.run(f"kubectl clientorg reallocate {LENDER} -n {AGENCY} --license visitors --by +60000 --yes")
     story.run(f"kubectl clientorg reactivate {CLIENT} -n {AGENCY} --yes")
-    story.until("Acme is active, and everything runs as before", _is_working, mail="reactivated")
+    story.until(
+        "Acme waits for licenses, and is not deleted meanwhile",
+        lambda seen: seen.ready == ("False", "QuotaPending") and "deactivation" not in seen.status and not seen.pods,
+        mail="waiting for licenses",
+    )
+    story.show("clientorgs")
+
+
+def _returns(story: _Story) -> None:
+    story.chapter("Globex gives them back: Acme goes on where it left off", story.clock.now + timedelta(days=1))
+    story.run(f"kubectl clientorg reallocate {LENDER} -n {AGENCY} --license visitors --by -60000 --yes")
+    story.until("Acme is active, and everything runs as before", _is_working, mail="running again")
     story.show("clientorgs")
     story.show_workloads()
 
@@ -225,6 +237,7 @@ CHAPTERS: tuple[Callable[[_Story], None], ...] = (
     _resumes,
     _is_deactivated,
     _is_reminded,
+    _waits,
     _returns,
     _leaves_again,
     _is_purged,
