@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 
@@ -25,7 +26,8 @@ class Kubectl:
     """kubectl as the administrator."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._environment = {"KUBECONFIG": str(cluster.kubeconfig), "PATH": f"{cluster.kubectl.parent}:/usr/bin:/bin"}
+        path = os.pathsep.join((str(cluster.kubectl.parent), os.environ.get("PATH", os.defpath)))
+        self._environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "PATH": path}
 
     def run(self, command: str) -> str:
         """What a command in the checkout says; fails on an error and on a warning."""
