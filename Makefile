@@ -43,7 +43,7 @@ help: ## Show this help
 		printf '  %-10s %s\n' "$${line%%:*}" "$${line##*## }";; esac; done <Makefile
 
 .PHONY: demo
-demo: venv ## From nothing to five Ready clients, until Ctrl-C [CLUSTER=local|kind|kubeconfig] [ONCE=1] [STORY=quickstart]
+demo: venv ## From nothing to five Ready clients, until Ctrl-C [CLUSTER=local|kind|kubeconfig] [ONCE=1] [STORY=quickstart|lifecycle]
 	@$(RUN) tests.demo run --cluster=$(CLUSTER) --story=$(STORY) $(if $(call on,$(ONCE)),--once)
 
 .PHONY: up

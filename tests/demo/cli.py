@@ -13,11 +13,12 @@ from tests.controlplane import ControlPlaneError
 from tests.controlplane.choose import add_arguments
 from tests.controlplane.progress import Reporter
 
-from . import background, quickstart
+from . import background, lifecycle, quickstart
 from .signals import Interrupted
-from .stage import open_stage
+from .stage import Story, open_stage
+from .telling import advise, cleaned_up, say
 
-STORIES = {"quickstart": quickstart}
+STORIES: dict[str, Story] = {"quickstart": quickstart, "lifecycle": lifecycle}
 CHECK_SECONDS = 0.5
 USAGE = 2
 
@@ -57,19 +58,22 @@ def _run(options: argparse.Namespace) -> int:
     started = time.monotonic()
     done = False
     try:
-        with open_stage(options.cluster, options.kubeconfig, Reporter()) as stage, story.cleaned_up(stage, console):
+        with (
+            open_stage(options.cluster, options.kubeconfig, Reporter(), story) as stage,
+            cleaned_up(stage, console, story.AGENCY),
+        ):
             story.play(stage, console)
-            if options.once:
+            if options.once or not story.TRY_NEXT:
                 return 0
             done = True
-            story.advise(stage, console)
-            quickstart.say(console, "Ctrl-C ends it all.", style="bold")
+            advise(stage, console, story.TRY_NEXT)
+            say(console, "Ctrl-C ends it all.", style="bold")
             while True:
                 time.sleep(CHECK_SECONDS)  # a signal ends it by raising
                 stage.check()
     except Interrupted as stop:
         if done and stop.is_ctrl_c:  # how a demo is meant to end
-            quickstart.say(console, f"\nEnded after {time.monotonic() - started:.0f} s; nothing is left running.")
+            say(console, f"\nEnded after {time.monotonic() - started:.0f} s; nothing is left running.")
             return 0
         raise
 

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 from rich.console import Console
-from rich.text import Text
 
 from tests.support.install import ROOT
 
 from .errors import DemoError, OperatorError, RefusedError
 from .kubectl import Kubectl
 from .stage import Stage
+from .telling import Try, say
 from .watching import ReadyWatch, Screen
 
 EXAMPLE = ROOT / "examples" / "quickstart"
 AGENCY = "agency-tokyo"
 READY_SECONDS = 120.0
 REFRESH_SECONDS = 0.25
-
-
-@dataclass(frozen=True)
-class Try:
-    """A command for the reader to try, and whether it is one that the cluster refuses."""
-
-    command: str
-    what: str
-    refused: bool = False
 
 
 TRY_NEXT = (
@@ -45,6 +34,17 @@ TRY_NEXT = (
     Try("kubectl get resourcequotas,networkpolicies,rolebindings -A -l clientorg.dev/org-id", "what isolates them"),
     Try(f"kubectl delete clientorgs globex -n {AGENCY}", "refused, and says how to confirm", refused=True),
 )
+
+
+def settings(folder: Path) -> Mapping[str, object]:
+    """The operator runs as it does everywhere."""
+    return {}
+
+
+def refuse(kubectl: Kubectl) -> None:
+    """Raise RefusedError where the example's namespace belongs to somebody else."""
+    if kubectl.exists("namespace", AGENCY):
+        raise RefusedError(f"the cluster has a namespace {AGENCY} already; the demo leaves it alone and does not begin")
 
 
 def play(stage: Stage, console: Console) -> None:
@@ -106,36 +106,3 @@ def apply(kubectl: Kubectl, file: Path, console: Console) -> dict[str, float]:
     if said:
         say(console, said, style="yellow")  # the cluster's warnings
     return had
-
-
-@contextlib.contextmanager
-def cleaned_up(stage: Stage, console: Console) -> Iterator[None]:
-    """On a cluster that stays, remove the example at the end; refuse to begin if something of that name is there."""
-    if stage.disposable:
-        yield
-        return
-    if stage.kubectl.exists("namespace", AGENCY):
-        raise RefusedError(f"the cluster has a namespace {AGENCY} already; the demo leaves it alone and does not begin")
-    try:
-        yield
-    finally:
-        if stage.kubectl.exists("namespace", AGENCY):
-            say(console, f"Deleting the namespace {AGENCY} with its clients ...")
-            stage.kubectl.run("annotate", "namespace", AGENCY, f"clientorg.dev/confirm-deletion={AGENCY}")
-            stage.kubectl.run("delete", "namespace", AGENCY, "--timeout=120s")
-
-
-def advise(stage: Stage, console: Console) -> None:
-    """What to try next, ready to be copied."""
-    width = max(len(item.command) for item in TRY_NEXT)
-    say(console, "\nTry next, in another terminal:", style="bold")
-    say(console, f"  export KUBECONFIG={stage.kubectl.kubeconfig}")
-    say(console, f"  export PATH={stage.tools}:$PATH")
-    for item in TRY_NEXT:
-        say(console, f"  {item.command:<{width}}  # {item.what}")
-    say(console, f"\nThe operator's log: {stage.operator.log}")
-
-
-def say(console: Console, text: str, style: str = "") -> None:
-    """A line as it is: neither wrapped nor colored by rich's guesses."""
-    console.print(Text(text, style=style), soft_wrap=True)

@@ -7,9 +7,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console
 
 from tests.controlplane import ControlPlaneError
 from tests.controlplane.binaries import BinaryCache
@@ -24,6 +27,7 @@ from tests.support.process import OperatorProcess
 
 from .errors import DemoError, OperatorError, RefusedError
 from .kubectl import Kubectl, link_tools, write_operator_kubeconfig
+from .telling import Try
 
 NODES = 2
 READY_SECONDS = 60.0
@@ -52,8 +56,14 @@ class DemoOperator(OperatorProcess):
 
 @dataclass(frozen=True)
 class Stage:
-    """A cluster with the operator at work."""
+    """A cluster with the operator at work.
 
+    Attributes:
+        folder: for files of the story, gone afterwards.
+        tools: kubectl and the plugin, for PATH.
+    """
+
+    folder: Path
     kubectl: Kubectl
     tools: Path
     operator: DemoOperator
@@ -71,6 +81,27 @@ class Stage:
         self.operator.check()
 
 
+class Story(Protocol):
+    """What is played; a module each."""
+
+    @property
+    def AGENCY(self) -> str:  # noqa: N802 - a constant of the module
+        """The namespace that it plays in."""
+
+    @property
+    def TRY_NEXT(self) -> tuple[Try, ...]:  # noqa: N802
+        """What a person may try afterwards; without any, the story ends by itself."""
+
+    def settings(self, folder: Path) -> Mapping[str, object]:
+        """The operator's settings, of which files may be in that folder."""
+
+    def refuse(self, kubectl: Kubectl) -> None:
+        """Look at a cluster that somebody else runs, before anything is done to it; raises RefusedError."""
+
+    def play(self, stage: Stage, console: Console) -> None:
+        """Play it to its end. Raises ControlPlaneError if something did not come about."""
+
+
 def prepare_binaries(reporter: Reporter, *, nodes: int) -> Path:
     """Build or find what a local cluster runs, where a person sees the progress; returns kubectl."""
     cache = BinaryCache(reporter=reporter)
@@ -82,7 +113,7 @@ def prepare_binaries(reporter: Reporter, *, nodes: int) -> Path:
 
 
 @contextlib.contextmanager
-def open_stage(which: str, kubeconfig: Path | None, reporter: Reporter) -> Iterator[Stage]:
+def open_stage(which: str, kubeconfig: Path | None, reporter: Reporter, story: Story) -> Iterator[Stage]:
     """From nothing to a running operator; whatever was made for it is gone when the block ends.
 
     Only the operator's log stays, and only if it failed: the error says where. Raises ControlPlaneError.
@@ -102,16 +133,17 @@ def open_stage(which: str, kubeconfig: Path | None, reporter: Reporter) -> Itera
             plane = cluster if isinstance(cluster, ControlPlane) else None
             kubectl = Kubectl(cluster.kubectl, cluster.kubeconfig, work / "kubectl-cache")
             if plane is None:
+                story.refuse(kubectl)
                 stack.enter_context(_taking_back(kubectl, reporter))
             with reporter.step("Installing CRDs, rights and admission policies"):
                 install_on(kubectl)
             credentials = write_operator_kubeconfig(kubectl, work / "operator-kubeconfig.yaml")
             tools = link_tools(work / "bin", kubectl.binary, PLUGIN)
-            operator = DemoOperator(credentials, log)
+            operator = DemoOperator(credentials, log, **story.settings(work))
             stack.callback(operator.stop)  # before it is started: starting may be interrupted
             with reporter.step("Starting the operator"):
                 operator.start()
-            yield Stage(kubectl, tools, operator, plane)
+            yield Stage(work, kubectl, tools, operator, plane)
     except RefusedError:
         raise
     except ControlPlaneError as error:

@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from tests.controlplane.waiting import wait_until
-from tests.demo.quickstart import AGENCY, TRY_NEXT, Try
+from tests.demo.quickstart import AGENCY, TRY_NEXT
+from tests.demo.telling import Try
 from tests.support.install import ROOT
 
 pytestmark = pytest.mark.cluster

@@ -74,7 +74,7 @@ def test_half_a_move_names_both_ways_out() -> None:
     )
     text = "\n".join(advice(item, None, NOW))
     assert "kubectl clientorg reallocate globex -n agency --license visitors --to 200" in text
-    assert "kubectl annotate clientorg acme -n agency clientorg.dev/transfer-from-" in text
+    assert "kubectl annotate clientorgs acme -n agency clientorg.dev/transfer-from-" in text
 
 
 def test_an_unknown_license_is_named_beside_those_there_are() -> None:

@@ -54,7 +54,8 @@ class PrometheusUsage(ApiModel):
     )
     query: Annotated[str, Field(min_length=1, max_length=2048)] = Field(
         description="PromQL that gives a cumulative count for each client, for example "
-        "sum by (org_id, license) (visitors_total)."
+        "max by (org_id, license) (visitors_total). A count that falls is taken for a reset of all of it, so that a "
+        "sum over processes that restart one by one counts too much."
     )
     org_id_label: Annotated[
         str, Field(alias="orgIDLabel", max_length=64, pattern=_LABEL_PATTERN, json_schema_extra=_LABEL_RULE)

@@ -107,7 +107,7 @@ def _transfer_pending(case: Case) -> Iterator[str]:
     quantity = rest.partition("/")[0]
     yield "It waits for the other half of a move of licenses. Finish the move, or draw on the pool instead:"
     yield f"  {PROGRAM} reallocate {source} {case.where} --license {license_name} --to {quantity}"
-    yield f"  kubectl annotate clientorg {case.row.name} {case.where} {ANNOTATION_TRANSFER}-"
+    yield f"  kubectl annotate clientorgs {case.row.name} {case.where} {ANNOTATION_TRANSFER}-"
 
 
 def _pool_not_found(case: Case) -> Iterator[str]:
@@ -123,7 +123,7 @@ def _plan_not_found(case: Case) -> Iterator[str]:
     yield f"There is no plan {case.row.plan!r} in namespace {case.row.namespace}. Create it, or choose one of"
     yield f"  kubectl get orgplans {case.where}"
     yield (
-        f"  kubectl patch clientorg {case.row.name} {case.where} --type=merge "
+        f"  kubectl patch clientorgs {case.row.name} {case.where} --type=merge "
         """-p '{"spec":{"planRef":{"name":"PLAN"}}}'"""
     )
 
@@ -132,7 +132,7 @@ def _license_unknown(case: Case) -> Iterator[str]:
     unknown = [item.name for item in case.row.licenses if item.wanted is not None and item.name not in case.stock]
     has = f" (it has {joined(case.stock)})" if case.stock else ""
     yield f"The pool {case.row.pool!r} has no license {joined(unknown, 'or') or 'of that name'}{has}. One of:"
-    yield f"  kubectl edit clientorg {case.row.name} {case.where}   # correct spec.licenses"
+    yield f"  kubectl edit clientorgs {case.row.name} {case.where}   # correct spec.licenses"
     yield f"  kubectl edit quotapool {case.row.pool} {case.where}   # add the license"
 
 

@@ -183,7 +183,7 @@ async def _delete(session: Session, client: Json) -> None:
             await session.api.patch(CLIENT_ORGS, session.namespace, name, patch)
         except ClientOrgError:
             note(
-                f"The confirmation is still on the client; to take it off: kubectl annotate clientorg {name} "
+                f"The confirmation is still on the client; to take it off: kubectl annotate clientorgs {name} "
                 f"-n {session.namespace} {ANNOTATION_CONFIRM_DELETION}-"
             )
         raise

@@ -67,7 +67,7 @@ def read_answer(document: Any, usage: PrometheusUsage, licenses: Mapping[str, in
     if data.get("resultType") != "vector":
         raise QueryError(
             f"spec.usage.prometheus.query: gives a {data.get('resultType')}, not a vector with a value a client; "
-            f"write for example sum by ({usage.org_id_label}, {usage.license_label}) (visitors_total)"
+            f"write for example max by ({usage.org_id_label}, {usage.license_label}) (visitors_total)"
         )
     values: Values = {}
     ignored: list[str] = []
@@ -92,7 +92,7 @@ def read_answer(document: Any, usage: PrometheusUsage, licenses: Mapping[str, in
         values.setdefault(org_id, {})[license] = number
     for org_id, license in sorted(twice):
         values[org_id].pop(license, None)
-        ignored.append(f"{org_id}: {license} is there twice; sum by ({usage.org_id_label}, {usage.license_label})")
+        ignored.append(f"{org_id}: {license} is there twice; max by ({usage.org_id_label}, {usage.license_label})")
     return Answer(values, tuple(ignored))
 
 

@@ -78,8 +78,10 @@ def _deactivation(
     old, new = deactivation_of(before), facts.deactivation
     if new is None:
         if old is not None and old.purged is None:
-            yield Notice(f"reactivated-{stamp}", NotificationKind.REACTIVATED, {})
-            if facts.waiting is not None:
+            # One that waits for licenses is not active again yet; it is told that it runs when it does.
+            if facts.waiting is None:
+                yield Notice(f"reactivated-{stamp}", NotificationKind.REACTIVATED, {})
+            else:
                 shares = ",".join(
                     f"{name}={facts.holder.held.get(name, 0)}/{want}" for name, want in sorted(facts.wanted.items())
                 )
