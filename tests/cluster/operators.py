@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 from typing import Final, Self
 
-from tests.controlplane.waiting import wait_until
+from tests.controlplane.waiting import DeadlineExceededError, wait_until
 from tests.support.process import OperatorProcess
 
 LEASE: Final = "clientorg-operator"
@@ -16,6 +16,9 @@ QUICK_LEASE: Final = {"lease_seconds": 3, "renew_deadline_seconds": 2, "lease_re
 
 AUDIT_SECONDS: Final = 5
 """Time between the shared operator's full lists, so that tests meet them."""
+
+_QUEUE = "clientorg_workqueue_"
+_PASSES = "clientorg_reconcile_total"
 
 
 class Operators:
@@ -71,8 +74,16 @@ class Operators:
 def expect_idle(operator: OperatorProcess) -> None:
     """Wait until nothing is worked on and nothing is planned, so that only a change can bring work."""
 
+    busy: dict[str, float] = {}
+
     def is_idle() -> bool:
         values = operator.metrics()
-        return not any(values[f"clientorg_workqueue_{name}"] for name in ("depth", "running", "delayed"))
+        busy.clear()
+        busy.update({name: value for name in ("depth", "running", "delayed") if (value := values[_QUEUE + name])})
+        return not busy
 
-    wait_until(is_idle, 60, "the operator to have nothing to do")
+    try:
+        wait_until(is_idle, 60, "the operator to have nothing to do")
+    except DeadlineExceededError as error:
+        passes = {name: value for name, value in operator.metrics().items() if name.startswith(_PASSES)}
+        raise AssertionError(f"{error}; queue: {busy}; passes: {passes}") from error

@@ -9,7 +9,7 @@ import pytest
 
 from clientorg.api.meta import ANNOTATION_TRANSFER
 from clientorg.cluster.resources import CONFIG_MAPS, NAMESPACES, NETWORK_POLICIES, RESOURCE_QUOTAS
-from tests.cluster.verbs import Agency, Client, condition_of
+from tests.cluster.verbs import GONE_SECONDS, Agency, Client, condition_of
 from tests.controlplane.waiting import wait_until
 from tests.support import builders
 from tests.support.kube import POLICIES, POLICY_BINDINGS, Json, Kube, RefusedError
@@ -151,7 +151,7 @@ class TestNamespaceConflict:
         conflict.expect_stalled("NamespaceConflict")
         workspace = conflict.workspace
         api.delete(NAMESPACES, workspace)
-        wait_until(lambda: api.find(NAMESPACES, workspace) is None, 60, "the stranger's namespace to be gone")
+        wait_until(lambda: api.find(NAMESPACES, workspace) is None, GONE_SECONDS, "the stranger's namespace to be gone")
 
         conflict.ask_for_reconcile()
 

@@ -204,13 +204,22 @@ class TestSettings:
         assert "no kubeconfig and not in a cluster" in line
         assert "KUBECONFIG" in line
 
-    @pytest.mark.parametrize("content", [None, "nonsense: [", "{}"])
-    def test_unusable_kubeconfig_is_said(self, operators: Operators, tmp_path: Path, content: str | None) -> None:
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (None, "no such kubeconfig"),
+            ("nonsense: [", "cannot read the credentials"),
+            ("{}", "cannot read the credentials"),
+        ],
+    )
+    def test_unusable_kubeconfig_is_said(
+        self, operators: Operators, tmp_path: Path, content: str | None, words: str
+    ) -> None:
         path = tmp_path / "kubeconfig"
         if content is not None:
             path.write_text(content)
 
         line = self.last_words(operators.new(kubeconfig=path), code=2)
 
-        assert "cannot read the credentials" in line
+        assert words in line
         assert "--kubeconfig" in line
