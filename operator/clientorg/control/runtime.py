@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from clientorg.control.store import Store
 from clientorg.control.timers import Timers
 from clientorg.control.worker import Worker
 from clientorg.control.workspaces import Workspaces
-from clientorg.errors import ClientOrgError
+from clientorg.errors import ApiError, ClientOrgError
 from clientorg.notify.destinations import Destinations
 
 logger = logging.getLogger(__name__)
@@ -165,12 +166,27 @@ class Runtime:
         while self._missing:
             try:
                 served = await self._api.request("GET", f"/apis/{API_VERSION}")
-                self._missing = _PLURALS - {item["name"] for item in served["resources"]}
+                missing = _PLURALS - {item["name"] for item in served["resources"]}
+                if not missing:
+                    await self._wait_for_storage()
+                self._missing = missing
             except ClientOrgError as error:
                 logger.warning("cannot ask for the kinds of %s, again in %.1f s: %s", API_VERSION, delay, error)
             if self._missing:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)
+
+    async def _wait_for_storage(self) -> None:
+        """Right after a definition is made, its objects cannot be listed yet: 429, which Kopf logs as an error."""
+        for resource in RESOURCES.values():
+            while True:
+                try:
+                    await self._api.request("GET", resource.path(), {"limit": "1"})
+                except ApiError as error:
+                    if error.code == HTTPStatus.TOO_MANY_REQUESTS:
+                        await asyncio.sleep(error.retry_after_seconds or 1.0)
+                        continue
+                break  # also where rights are missing: that is told where it matters
 
     async def stop(self) -> None:
         """Finish what is under way, post the last Events, give the lease up."""

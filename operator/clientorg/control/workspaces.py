@@ -77,7 +77,7 @@ class Workspaces:
                 established=bool(children) and {child.key for child in children} <= self._children.keys(org.namespace),
                 problem=Problem(error.reason, error.message),
                 run=Run.STOPPING if closed else Run.RUNNING,
-                retry_after_seconds=error.retry_after_seconds,
+                retry_after_seconds=error.retry_after_seconds or None,
                 failed=error.reason not in STALLING_REASONS,
             )
         if closed:
