@@ -31,12 +31,12 @@ class Action(StrEnum):
     @property
     def done(self) -> str:
         """Past tense, for the line that reports it."""
-        return self.value + ("d" if self.value.endswith("e") else "ed")
+        return f"{self.value}d"
 
     @property
     def wanted(self) -> str:
         """The spec.state that it asks for."""
-        return {"pause": "Paused", "deactivate": "Deactivated"}.get(self.value, "Active")
+        return {Action.PAUSE: "Paused", Action.DEACTIVATE: "Deactivated"}.get(self, "Active")
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from clientorg.cli.dates import relative, rfc3339
+from clientorg.cli.messagerows import addressees, channels_of
 from clientorg.cli.options import PROGRAM
 from clientorg.cli.rows import ClientRow
 from clientorg.cli.running import running_lines
-from clientorg.cli.schedule import ReminderState, expected_purge, reminder_steps, reminder_text
+from clientorg.cli.schedule import agenda, expected_purge, reminder_steps
 from clientorg.cli.statechange import Action, View
 from clientorg.cli.staying import stay_lines
 from clientorg.cli.table import Cell, cells, table
 from clientorg.cli.text import joined, number, plain, plural
 from clientorg.domain.allocation import reduce
-from clientorg.domain.lifecycle import Deactivation, Terms
 
 Json = dict[str, Any]
 
@@ -108,8 +107,9 @@ def _resume_lines(view: View) -> Iterator[str]:
 
 def _deactivate_lines(view: View, *, color: bool) -> Iterator[str]:
     record = view.record
-    if record is not None and record.purged is not None:
-        yield f"Everything was deleted on {view.calendar.full(record.purged)}; this only sets its record right."
+    if record is not None and record.purge_started is not None:
+        began = f"began on {view.calendar.full(record.purge_started)}"
+        yield f"The deletion of everything {began}; this only makes spec.state agree with it."
         return
     yield from running_lines(view.running, color=color)
     shares = returns(view.row)
@@ -134,38 +134,18 @@ def date_lines(view: View, *, color: bool) -> Iterator[str]:
     yield f"What comes ({view.calendar.name}):"
     body = [
         cells(view.calendar.text(time), "now" if state == "due" else relative(time, view.now), text, state)
-        for time, text, state in _dates(record, terms, view.now)
+        for time, text, state in agenda(record, terms, view.now)
     ]
     yield from (f"  {text}" for text in table(["", "", "", ""], body, color=color, headers=False))
     yield _addressees(view)
     yield (f"Until then everything comes back with:  {PROGRAM} reactivate {view.row.name} -n {view.row.namespace}")
 
 
-def _dates(record: Deactivation, terms: Terms, now: datetime) -> Iterator[tuple[datetime, str, str]]:
-    for step in reminder_steps(record, terms, now):
-        state = "" if step.state is ReminderState.COMING else step.state.value
-        yield step.time, reminder_text(step.days), state
-    purge = expected_purge(record, terms, now)
-    if purge is not None:
-        yield purge, "everything is deleted, for ever", ""
-
-
-def channels_of(plan: Json | None) -> tuple[str, ...] | None:
-    """The ways that the plan's messages go; None when it could not be read."""
-    if plan is None:
-        return None
-    terms = (plan.get("spec") or {}).get("notifications") or {}
-    ways = (("mail", terms.get("fromAddress")), ("webhook", terms.get("webhook")))
-    return tuple(name for name, is_set in ways if is_set)
-
-
 def _addressees(view: View) -> str:
-    ways = channels_of(view.plan) or ()
-    told = [f"{plain(view.row.email)} by mail"] if "mail" in ways else []
-    told += ["the agency's webhook"] if "webhook" in ways else []
-    if told:
-        return f"Reminders go to {joined(told)}."
-    return f"Nobody is reminded by mail or webhook: the plan {view.row.plan} sends nothing; Events and status tell."
+    ways = channels_of(view.plan)
+    if ways == ():
+        return f"Nobody is reminded by mail or webhook: the plan {view.row.plan} sends nothing; Events and status tell."
+    return f"Reminders go {addressees(view.client, ways)}."
 
 
 def _reactivate_lines(view: View, *, color: bool) -> Iterator[str]:

@@ -18,9 +18,9 @@ from clientorg.cli.dates import Calendar, calendar_of
 from clientorg.cli.options import Target
 from clientorg.cli.related import list_or_none, read_or_none
 from clientorg.cli.session import connect
-from clientorg.cli.table import Cell, as_csv, as_json, as_yaml, cells, table
+from clientorg.cli.table import Cell, as_csv, as_document, cells, table
 from clientorg.cli.terminal import colored, note, paint, say
-from clientorg.cli.text import age, number, plain
+from clientorg.cli.text import number, plain
 from clientorg.cli.usagerows import (
     CSV_HEADER,
     ClientUse,
@@ -141,7 +141,7 @@ def _print(
         sys.stdout.write(as_csv(CSV_HEADER, rows, headers=headers))
     elif output in (Output.JSON, Output.YAML):
         whole = document(uses[0]) if single else {"clients": [document(use) for use in uses]}
-        sys.stdout.write(as_yaml(whole) if output is Output.YAML else as_json(whole) + "\n")
+        sys.stdout.write(as_document(whole, yaml=output is Output.YAML))
     elif uses:
         wide = output is Output.WIDE
         body = [_row(use, item, now, wide=wide, namespaces=namespaces) for use in uses for item in use.licenses]
@@ -177,8 +177,8 @@ def _row(use: ClientUse, item: LicenseUse, now: datetime, *, wide: bool, namespa
 
 
 def _license_cells(use: ClientUse, item: LicenseUse, now: datetime) -> list[str | Cell]:
-    reported = use.reported(item.name)
-    ago = "never" if reported is None else f"{age(reported, now)} ago"
+    source = use.newest(item.name)
+    ago = "never" if source is None else source.text(now)
     return [
         item.name,
         Cell(number(item.used), right=True),
@@ -187,7 +187,7 @@ def _license_cells(use: ClientUse, item: LicenseUse, now: datetime) -> list[str 
         percent_cell(item.percent),
         item.period or "-",
         ",".join(f"{percent}%" for percent, _ in item.thresholds) or "-",
-        Cell(f"{ago} (stale)", "yellow") if use.stale and reported else ago,
+        Cell(f"{ago} (stale)", "yellow") if use.stale and source else ago,
     ]
 
 
@@ -211,7 +211,7 @@ def page(use: ClientUse, now: datetime, *, color: bool, headers: bool = True) ->
                 source.license,
                 Cell(number(source.value), right=True),
                 Cell(number(source.total), right=True),
-                "-" if source.observed is None else f"{age(source.observed, now)} ago",
+                source.text(now),
             )
             for source in use.sources
         ]
