@@ -7,16 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from clientorg.cli import clock
 from clientorg.cli.advice import advice
 from clientorg.cli.app import command
 from clientorg.cli.columns import READY_COLORS, STATE_COLORS, percent_cell
 from clientorg.cli.dates import calendar_of
-from clientorg.cli.options import Target
+from clientorg.cli.options import NamesArgument, Target
 from clientorg.cli.related import list_or_none, read_or_none
 from clientorg.cli.rows import ClientRow, client_row
 from clientorg.cli.session import connect
@@ -54,7 +52,7 @@ class Facts:
 )
 async def describe_clients(
     target: Target,
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of the clients.")],
+    names: NamesArgument,
 ) -> None:
     """Show all about clients, and what to do.
 

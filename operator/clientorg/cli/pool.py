@@ -53,7 +53,7 @@ class Output(StrEnum):
 )
 async def show_pools(
     target: Target,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of the pool; absent: all.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Name of the pool; absent: all.")] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print.")] = Output.TABLE,
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="The pools of all agencies.")] = False,
     top: Annotated[int, typer.Option("--top", min=0, metavar="N", help="So many of the biggest clients.")] = 5,

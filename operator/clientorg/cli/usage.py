@@ -62,7 +62,7 @@ class Output(StrEnum):
 )
 async def show_usage(
     target: Target,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of the client; absent: all.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Name of the client; absent: all.")] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print.")] = Output.TABLE,
     all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", "-A", help="The clients of all agencies.")
