@@ -153,6 +153,31 @@ def test_a_declined_move_writes_neither_half(agency: Agency) -> None:
     assert (agency.version("acme"), agency.version("globex")) == before
 
 
+def test_a_deactivation_is_shown_and_asked_for(agency: Agency) -> None:
+    """Z7: no is the default, and every date is on the screen before the question."""
+    agency.client("acme", granted=500, used=120)
+    with on_terminal(agency, "deactivate", "acme") as terminal:
+        terminal.expect("everything is deleted, for ever")
+        terminal.answer("Deactivate acme? [y/N]:", "")
+        assert terminal.end() == 2
+        assert "nothing was changed" in terminal.text
+    assert "state" not in agency.get("acme")["spec"] or agency.get("acme")["spec"]["state"] == "Active"
+    with on_terminal(agency, "deactivate", "acme") as terminal:
+        terminal.answer("Deactivate acme? [y/N]:", "y")
+        assert terminal.end() == 0
+    assert agency.get("acme")["spec"]["state"] == "Deactivated"
+
+
+def test_data_goes_to_standard_output_and_the_question_elsewhere(agency: Agency) -> None:
+    """With -o json what would happen is still shown before the question."""
+    agency.client("acme", granted=500)
+    with on_terminal(agency, "pause", "acme", "-o", "json") as terminal:
+        terminal.expect("spec.state: Active → Paused")
+        terminal.answer("Pause acme? [y/N]:", "y")
+        terminal.expect('"changed": true')
+        assert terminal.end() == 0
+
+
 def test_states_are_colored_on_a_terminal_only_if_wanted(agency: Agency) -> None:
     agency.client("acme", granted=500)
     with on_terminal(agency, "list") as terminal:

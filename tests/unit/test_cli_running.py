@@ -55,7 +55,7 @@ def test_what_has_ended_does_not_stop(phase: str) -> None:
 
 
 def test_what_ends_already_is_said() -> None:
-    ending = {"deletionTimestamp": "2026-11-25T09:00:00Z"}
+    ending: Json = {"deletionTimestamp": "2026-11-25T09:00:00Z"}
     assert found(pod("db-0", ("StatefulSet", "db"), **ending)) == [("StatefulSet/db", 1, "ends already")]
     assert found(pod("run-1", ("Job", "run")), jobs=(job("run", **ending),)) == [("Job/run", 1, "ends already")]
 

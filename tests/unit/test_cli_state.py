@@ -247,8 +247,8 @@ UNBUILT = {"type": "WorkspaceReady", "status": "False", "reason": "Provisioning"
 GRANTED = {"type": "LicensesAllocated", "status": "True"}
 PENDING = {"type": "LicensesAllocated", "status": "False", "reason": "QuotaPending"}
 READY, NOT_READY = ready("True", "Ready"), ready("False", "Resuming")
-WISH = {"pauseReasons": ["Requested"]}
-USED_UP = {"pauseReasons": ["QuotaExhausted"]}
+WISH: Json = {"pauseReasons": ["Requested"]}
+USED_UP: Json = {"pauseReasons": ["QuotaExhausted"]}
 
 
 @pytest.mark.parametrize(
