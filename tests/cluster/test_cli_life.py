@@ -245,6 +245,7 @@ def test_what_one_may_not_see_is_said(cli: DatedCli, acme: Client, api: Kube, tm
     answer = clerk.do("timeline", "acme")
     assert "Events are not shown" in answer.err
     assert "the plan is not there, or there is no right to read it" in answer.err
+    assert "plans, pools and usagereports are not there, or there is no right" in clerk.do("usage").err
     clerk.do("pause", "acme", "--wait")
 
 

@@ -17,7 +17,7 @@ from clientorg.cli.rows import client_row
 from clientorg.cli.running import Running, Workload
 from clientorg.cli.statechange import Action, View, check
 from clientorg.cli.stateflow import state_patch
-from clientorg.cli.statepreview import document, lines, needs, returns
+from clientorg.cli.statepreview import document, in_turn, lines, needs, returns
 from clientorg.cli.statewait import how_it_stands, is_reached
 from clientorg.domain.lifecycle import Terms
 from clientorg.domain.usage import is_exhausted
@@ -208,8 +208,21 @@ def test_a_pool_that_was_raised_a_moment_ago_counts_as_raised() -> None:
     assert (share.available, share.short) == (1400, 0)
 
 
-def test_of_a_pool_that_cannot_be_read_nothing_is_claimed() -> None:
-    known = view(Action.REACTIVATE, client(state="Deactivated", status=granted(visitors=0)), pool=None)
+def test_what_the_pool_gives_to_one_it_does_not_have_for_the_next() -> None:
+    """400 are left for three that were granted nothing: the second waits, and the third has what the first left."""
+    views = [
+        view(
+            Action.REACTIVATE,
+            client(name, state="Deactivated", licenses=[{"name": "visitors", "quantity": wanted}], status={}),
+        )
+        for name, wanted in (("acme", 300), ("globex", 200), ("initech", 100))
+    ]
+    assert [document(one)["waits"] for one in in_turn(views)] == [False, True, False]
+
+
+@pytest.mark.parametrize("stock", [None, pool(visitors=1000)], ids=["not read", "not counted yet"])
+def test_of_a_pool_that_is_not_known_nothing_is_claimed(stock: Json | None) -> None:
+    known = view(Action.REACTIVATE, client(state="Deactivated", status=granted(visitors=0)), pool=stock)
     assert document(known)["licenses"][0]["available"] is None
     assert document(known)["waits"] is False
 
@@ -217,7 +230,7 @@ def test_of_a_pool_that_cannot_be_read_nothing_is_claimed() -> None:
 @given(st.integers(0, 1000), st.one_of(st.none(), st.integers(0, 2000)))
 def test_a_deactivation_returns_what_is_not_used_and_no_more(held: int, used: int | None) -> None:
     for share in returns(client_row(client(status=granted(visitors=held, used=used)))):
-        assert share.returned == max(0, held - (used or 0))
+        assert share.moved == max(0, held - (used or 0))
         assert share.kept == min(held, used or 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -47,6 +48,7 @@ class View:
         plan: None: there is none, or no right to read it.
         pool: the same.
         terms: None where the plan's cannot be read.
+        taken: license to what the clients named before this one draw from the same pool.
     """
 
     action: Action
@@ -57,6 +59,7 @@ class View:
     terms: Terms | None
     now: datetime
     calendar: Calendar = field(default_factory=Calendar)
+    taken: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def row(self) -> ClientRow:

@@ -9,7 +9,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from clientorg.cli.rows import client_row
 from clientorg.cli.running import Running, read_running
 from clientorg.cli.session import LICENSE_WARNINGS, connect
 from clientorg.cli.statechange import Action, View, check
-from clientorg.cli.statepreview import date_lines, document, lines, waits
+from clientorg.cli.statepreview import date_lines, document, in_turn, lines, waits
 from clientorg.cli.statewait import wait_for
 from clientorg.cli.staying import stay_lines
 from clientorg.cli.table import as_document
@@ -136,7 +136,7 @@ async def _look_at_all(session: Session, wish: Wish) -> list[View]:
         for refusal in refused[:-1]:
             complain("\n".join(explain(refusal)))
         raise refused[-1]
-    return views
+    return list(in_turn(views))
 
 
 async def _look(session: Session, wish: Wish, name: str) -> View:
@@ -231,7 +231,7 @@ async def _write(session: Session, wish: Wish, view: View) -> Written:
         except ConflictError:
             if attempt == TRIES - 1:
                 raise
-            view = await _look(session, wish, name)
+            view = replace(await _look(session, wish, name), taken=view.taken)
             continue
         _tell_written(wish, view)
         return Written(view, client)

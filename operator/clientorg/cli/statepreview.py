@@ -5,13 +5,15 @@ The dates come from the rules that the operator follows (`clientorg.domain.lifec
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clientorg.cli.dates import relative, rfc3339
 from clientorg.cli.messagerows import addressees, channels_of
 from clientorg.cli.options import PROGRAM
+from clientorg.cli.poolrows import stock_rows
 from clientorg.cli.rows import ClientRow
 from clientorg.cli.running import running_lines
 from clientorg.cli.schedule import agenda, expected_purge, reminder_steps
@@ -29,25 +31,25 @@ class Share:
     """One license of a deactivation or reactivation.
 
     Attributes:
-        returned: what goes back to the pool now; of a reactivation what is drawn from it.
-        available: what the pool has; None when it could not be read.
+        moved: what goes back to the pool now, or is drawn from it.
+        available: what the pool has; None when that is not known.
     """
 
     name: str
     granted: int
     used: int
-    returned: int
+    moved: int
     available: int | None = None
 
     @property
     def kept(self) -> int:
         """What stays with the client, because it is used."""
-        return self.granted - self.returned
+        return self.granted - self.moved
 
     @property
     def short(self) -> int:
         """How many the pool lacks for a reactivation."""
-        return 0 if self.available is None else max(0, self.returned - max(0, self.available))
+        return 0 if self.available is None else max(0, self.moved - max(0, self.available))
 
 
 def returns(row: ClientRow) -> list[Share]:
@@ -59,25 +61,40 @@ def returns(row: ClientRow) -> list[Share]:
 
 
 def needs(view: View) -> list[Share]:
-    """What a reactivation draws from the pool, and what the pool has of it now."""
-    available: dict[str, int | None] = {}
-    if view.pool is not None:
-        books = {entry["name"]: entry for entry in (view.pool.get("status") or {}).get("licenses") or ()}
-        # The total is the spec's: the status may not have caught up with a pool that was raised a moment ago.
-        for entry in view.pool["spec"]["licenses"]:
-            allocated = books.get(entry["name"], {}).get("allocated", 0)
-            available[entry["name"]] = entry["quantity"] - allocated
+    """What a reactivation draws from the pool, and what the pool has of it then."""
     return [
         Share(
             item.name,
             item.granted or 0,
             item.used or 0,
-            max(0, (item.wanted or 0) - (item.granted or 0)),
-            available.get(item.name, 0 if view.pool is not None else None),
+            item.missing,
+            _available(view, item.name),
         )
         for item in view.row.licenses
         if item.wanted is not None
     ]
+
+
+def _available(view: View, license_name: str) -> int | None:
+    """What the pool has left. The total is the spec's: the status may not have caught up with a pool just raised."""
+    if view.pool is None:
+        return None
+    row = next((row for row in stock_rows(view.pool) if row.license == license_name), None)
+    if row is None:
+        return 0
+    return None if row.available is None else row.available - view.taken.get(license_name, 0)
+
+
+def in_turn(views: Iterable[View]) -> Iterator[View]:
+    """Several reactivations one after the other: what the pool gives to one it does not have for the next."""
+    taken: dict[str, Counter[str]] = {}
+    for view in views:
+        before = taken.setdefault(view.row.pool, Counter())
+        view = replace(view, taken=dict(before))
+        shares = needs(view)
+        if view.action is Action.REACTIVATE and not view.is_unchanged and not any(share.short for share in shares):
+            before.update({share.name: share.moved for share in shares})
+        yield view
 
 
 def lines(view: View, *, color: bool) -> Iterator[str]:
@@ -116,7 +133,7 @@ def _deactivate_lines(view: View, *, color: bool) -> Iterator[str]:
     if shares:
         yield f"Licenses that return to pool {view.row.pool}:"
         body = [
-            cells(share.name, *(Cell(number(n), right=True) for n in (share.granted, share.used, share.returned)))
+            cells(share.name, *(Cell(number(n), right=True) for n in (share.granted, share.used, share.moved)))
             for share in shares
         ]
         yield from (f"  {text}" for text in table(["LICENSE", "GRANTED", "USED", "RETURNED"], body, color=color))
@@ -150,13 +167,13 @@ def _addressees(view: View) -> str:
 
 def _reactivate_lines(view: View, *, color: bool) -> Iterator[str]:
     shares = needs(view)
-    if any(share.returned for share in shares):
+    if any(share.moved for share in shares):
         yield f"Licenses that are drawn from pool {view.row.pool}:"
         body = [
             cells(
                 share.name,
                 Cell(number(share.granted), right=True),
-                Cell(number(share.returned), right=True),
+                Cell(number(share.moved), right=True),
                 Cell(number(share.available), right=True),
                 Cell(number(share.short) if share.available is not None else "-", "red" if share.short else None, True),
             )
@@ -190,13 +207,13 @@ def document(view: View) -> Json:
         out["stops"] = view.running.document()
     if view.action is Action.DEACTIVATE:
         out["licenses"] = [
-            {"name": s.name, "granted": s.granted, "used": s.used, "returned": s.returned, "kept": s.kept}
+            {"name": s.name, "granted": s.granted, "used": s.used, "returned": s.moved, "kept": s.kept}
             for s in returns(row)
         ]
         out |= _dates_document(view)
     elif view.action is Action.REACTIVATE:
         out["licenses"] = [
-            {"name": s.name, "held": s.granted, "needed": s.returned, "available": s.available, "short": s.short}
+            {"name": s.name, "held": s.granted, "needed": s.moved, "available": s.available, "short": s.short}
             for s in needs(view)
         ]
         out["waits"] = bool(waits(view))
