@@ -157,6 +157,7 @@ def test_a_deactivation_shows_licenses_and_dates() -> None:
     known = view(Action.DEACTIVATE, working(used=120))
     text = shown(known)
     assert "  visitors       500    120        380" in text
+    assert "120 visitors are used and stay with the client until everything is deleted." in text
     assert "2027-01-26 18:00   in 62d   reminder 30 days before the deletion" in text
     assert "2027-02-25 18:00   in 92d   everything is deleted, for ever" in text
     assert "Reminders go to yuki@acme.example by mail." in text
@@ -167,6 +168,13 @@ def test_a_deactivation_shows_licenses_and_dates() -> None:
         (1, "2027-02-24T09:00:00Z"),
     ]
     assert data["purgeAfter"] == data["expectedPurge"] == "2027-02-25T09:00:00Z"
+
+
+def test_what_is_used_of_a_monthly_license_stays_until_the_next_month() -> None:
+    stock = pool(visitors=1000)
+    stock["spec"]["licenses"][0]["usePeriod"] = "Monthly"
+    text = shown(view(Action.DEACTIVATE, working(used=120), pool=stock))
+    assert "stay with the client until the count begins anew, 2026-12-01 00:00 JST." in text
 
 
 def test_a_plan_that_sends_nothing_is_said() -> None:

@@ -177,8 +177,18 @@ def test_a_count_begins_anew_in_the_plans_time_zone() -> None:
     stock["spec"]["licenses"][0]["usePeriod"] = "Monthly"
     found = entries(granted(visitors=500, used=1), pool=stock)[-1]
     assert (found.what, found.time) == ("NextPeriod", datetime(2026, 11, 30, 15, tzinfo=UTC))
-    nothing_counts = granted(visitors=500) | {"state": "Deactivated"}
-    assert "NextPeriod" not in whats(entries(nothing_counts, pool=stock))
+    gone = granted(visitors=500) | {"state": "Purged"}
+    assert "NextPeriod" not in whats(entries(gone, pool=stock))
+
+
+@pytest.mark.parametrize(("held", "told"), [(0, False), (120, True)])
+def test_what_a_deactivated_client_has_used_returns_when_the_count_begins_anew(held: int, told: bool) -> None:
+    stock = pool(visitors=1000)
+    stock["spec"]["licenses"][0]["usePeriod"] = "Monthly"
+    record = {"since": "2026-11-01T00:00:00Z", "purgeAfter": "2027-02-01T00:00:00Z"}
+    status = granted(visitors=held) | {"state": "Deactivated", "deactivation": record}
+    details = [entry.detail for entry in entries(status, pool=stock) if entry.what == "NextPeriod"]
+    assert details == ["the count of visitors begins anew, and what it still has returns to the pool"] * told
 
 
 def test_a_page_has_a_line_for_now() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clientorg.cli.dates import relative, rfc3339
+from clientorg.cli.dates import next_period, relative, rfc3339
 from clientorg.cli.messagerows import addressees, channels_of
 from clientorg.cli.options import PROGRAM
 from clientorg.cli.poolrows import stock_rows
@@ -137,8 +137,13 @@ def _deactivate_lines(view: View, *, color: bool) -> Iterator[str]:
             for share in shares
         ]
         yield from (f"  {text}" for text in table(["LICENSE", "GRANTED", "USED", "RETURNED"], body, color=color))
-        if any(share.kept for share in shares):
-            yield "  What is used stays with the client until it is deleted or comes back."
+        for share in shares:
+            if share.kept:
+                anew = next_period(view.pool, share.name, view.calendar, view.now)
+                until = (
+                    "everything is deleted" if anew is None else f"the count begins anew, {view.calendar.full(anew)}"
+                )
+                yield f"  {number(share.kept)} {share.name} are used and stay with the client until {until}."
     yield from date_lines(view, color=color)
 
 

@@ -200,13 +200,17 @@ def _coming(record: Deactivation, terms: Terms | None, now: datetime) -> Iterato
 
 
 def _periods(client: Json, pool: Json | None, calendar: Calendar, now: datetime) -> Iterator[Entry]:
+    """When counts begin anew; of a deactivated client that is when the pool gets back what is used now."""
     row = client_row(client)
-    if row.state in ("Deactivated", "Purged", "Deleting"):
-        return  # nothing is counted any more
+    if row.state in ("Purged", "Deleting"):
+        return
+    returns = row.deactivated_since is not None
     for item in row.licenses:
         anew = next_period(pool, item.name, calendar, now)
-        if anew is not None and item.wanted is not None:
-            yield Entry(anew, Source.COMING, "NextPeriod", f"the count of {item.name} begins anew", is_coming=True)
+        if anew is None or not (item.granted if returns else item.wanted is not None):
+            continue
+        more = ", and what it still has returns to the pool" if returns else ""
+        yield Entry(anew, Source.COMING, "NextPeriod", f"the count of {item.name} begins anew{more}", is_coming=True)
 
 
 def _events(events: Iterable[Json]) -> Iterator[Entry]:
