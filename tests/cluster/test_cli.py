@@ -53,8 +53,9 @@ def test_list_shows_state_and_licenses(agency: Agency) -> None:
     """Z12: state, quota, used and remaining at a glance."""
     agency.client("acme", granted=500, used=120)
     answer = agency.cli.do("list")
-    assert answer.rows[0] == ["NAME", "STATE", "READY", "REASON", "PLAN", "USED/GRANTED", "REMAINING", "AGE"]
-    assert answer.rows[1][:-1] == ["acme", "Active", "True", "Ready", "standard", "visitors 120/500", "380"]
+    header = ["NAME", "STATE", "READY", "REASON", "PLAN", "USED/GRANTED", "REMAINING", "PERCENT", "AGE"]
+    assert answer.rows[0] == header
+    assert answer.rows[1][:-1] == ["acme", "Active", "True", "Ready", "standard", "visitors 120/500", "380", "24%"]
     assert "\x1b" not in answer.out, "colors only on a terminal"
 
 
@@ -547,6 +548,12 @@ def test_kubectl_finds_and_completes_the_plugin(agency: Agency) -> None:
     assert candidates("list", "-n", agency.namespace[:-2]) == [agency.namespace, ":4"]
     assert candidates("list", f"--namespace={agency.namespace[:-2]}") == [agency.namespace, ":4"]
     assert candidates("delete", "acme", *where, "--confirm", "") == [":4"]
+    agency.plane.patch(CLIENT_ORGS, agency.namespace, "globex", {"spec": {"state": "Paused"}})
+    assert candidates("pause", *where, "") == ["acme", ":4"]
+    assert candidates("resume", *where, "") == ["globex", ":4"]
+    message = {"key": "paused-1", "kind": "paused", "params": {}, "created": "2026-11-01T00:00:00Z"}
+    agency.status("acme", outbox=[message])
+    assert candidates("notify", "acme", *where, "--resend", "") == ["paused", "paused-1", ":4"]
 
 
 def test_bash_completes_the_executable_itself(agency: Agency) -> None:

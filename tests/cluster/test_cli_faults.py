@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Iterator
@@ -45,6 +46,14 @@ def transfer(agency: Agency) -> str | None:
     """The annotation of a move on the receiver."""
     found: str | None = (agency.get("acme")["metadata"].get("annotations") or {}).get(TRANSFER)
     return found
+
+
+def make_anew(agency: Agency, name: str) -> None:
+    """Delete a client, and create another one of its name."""
+    confirm = {"metadata": {"annotations": {"clientorg.dev/confirm-deletion": name}}}
+    agency.plane.patch(CLIENT_ORGS, agency.namespace, name, confirm)
+    agency.plane.call(lambda api: api.delete(CLIENT_ORGS, agency.namespace, name))
+    agency.client(name)
 
 
 def test_a_conflict_is_read_computed_and_written_anew(agency: Agency, proxy: FaultProxy, cli: Cli) -> None:
@@ -233,16 +242,65 @@ def test_a_delete_of_another_client_of_the_same_name_does_not_happen(
     def step(request: Request) -> None:
         if request.writes("acme") and not once.is_set():
             once.set()
-            confirm = {"metadata": {"annotations": {"clientorg.dev/confirm-deletion": "acme"}}}
-            agency.plane.patch(CLIENT_ORGS, agency.namespace, "acme", confirm)
-            agency.plane.call(lambda api: api.delete(CLIENT_ORGS, agency.namespace, "acme"))
-            agency.client("acme")
+            make_anew(agency, "acme")
 
     proxy.step = step
     answer = cli.run("delete", "acme", "--confirm", "acme")
     assert answer.code == 1
     assert "created anew" in answer.err
     assert agency.exists("acme")
+
+
+def test_a_pause_survives_a_status_written_meanwhile(agency: Agency, proxy: FaultProxy, cli: Cli) -> None:
+    once = threading.Event()
+
+    def step(request: Request) -> None:
+        if request.writes("acme") and not once.is_set():
+            once.set()
+            agency.status("acme", orgID="id-acme-2")
+
+    proxy.step = step
+    cli.do("pause", "acme")
+    assert agency.get("acme")["spec"]["state"] == "Paused"
+
+
+def test_who_was_deactivated_meanwhile_is_not_paused(agency: Agency, proxy: FaultProxy, cli: Cli) -> None:
+    """To pause would bring it back: what is judged is what is written, or it is judged anew."""
+
+    def step(request: Request) -> None:
+        if request.writes("acme"):
+            agency.plane.patch(CLIENT_ORGS, agency.namespace, "acme", {"spec": {"state": "Deactivated"}})
+
+    proxy.step = step
+    answer = cli.run("pause", "acme")
+    assert answer.code == 2
+    assert "reactivate acme" in answer.err
+    assert agency.get("acme")["spec"]["state"] == "Deactivated"
+
+
+def test_another_client_of_the_same_name_is_not_deactivated(agency: Agency, proxy: FaultProxy, cli: Cli) -> None:
+    once = threading.Event()
+
+    def step(request: Request) -> None:
+        if request.writes("acme") and not once.is_set():
+            once.set()
+            make_anew(agency, "acme")
+
+    proxy.step = step
+    answer = cli.run("deactivate", "acme")
+    assert answer.code == 1
+    assert "was deleted and created anew meanwhile" in answer.err
+    assert agency.get("acme")["spec"].get("state", "Active") == "Active"
+
+
+def test_a_failure_of_one_does_not_keep_the_others_from_it(agency: Agency, proxy: FaultProxy, cli: Cli) -> None:
+    """And what was done is reported as done."""
+    proxy.step = lambda request: Refusal(403, "Forbidden", "not today") if request.writes("acme") else None
+    answer = cli.run("pause", "acme", "globex", "-o", "json")
+    assert answer.code == 1
+    assert "not today" in answer.err
+    assert [(one["name"], one["changed"]) for one in json.loads(answer.out)["clients"]] == [("globex", True)]
+    assert agency.get("globex")["spec"]["state"] == "Paused"
 
 
 def test_a_watch_goes_on_after_a_lost_connection(agency: Agency, proxy: FaultProxy, cli: Cli) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clientorg.api.conditions import Reason
@@ -27,8 +27,20 @@ FINE = {
     Reason.WITHIN_CAPACITY,
     Reason.ACCEPTED,
     Reason.REDUCTION_WAITS,
+    Reason.RUNNING,
+    Reason.STOPPED,
+    Reason.FRESH,
+    Reason.DELIVERED,
+    Reason.QUERIED,
 }
-NOT_A_CLIENTS = {Reason.IN_USE, Reason.OVER_COMMITTED}
+NOT_A_CLIENTS = {
+    Reason.IN_USE,
+    Reason.OVER_COMMITTED,
+    Reason.QUERY_FAILED,  # a pool's
+    Reason.CLIENT_NOT_FOUND,  # a usage report's, as the next two
+    Reason.TOO_MANY_SOURCES,
+    Reason.OBSERVED_IN_FUTURE,
+}
 OTHERWISE = {Reason.DELETING}  # told from the deletion's timestamp
 
 
@@ -174,6 +186,8 @@ def test_the_biggest_hold_most() -> None:
 
 
 @given(st.one_of(st.none(), st.floats(0, 3)), st.booleans())
+@example(0.005, False)
+@example(0.995, False)
 def test_a_bar_is_full_only_when_nothing_is_left(share: float | None, unicode: bool) -> None:
     shown = bar(share, unicode=unicode)
     if share is None:

@@ -32,7 +32,7 @@ def test_a_client_the_operator_has_not_seen_is_dashes() -> None:
     row = client_row(client())
     shown = [cell.text for cell in row_cells(row, NOW, wide=True, namespaces=True)]
     assert len(shown) == len(header(wide=True, namespaces=True))
-    assert shown[:9] == ["agency", "acme", "-", "-", "-", "standard", "visitors -/-", "-", "24h"]
+    assert shown[:10] == ["agency", "acme", "-", "-", "-", "standard", "visitors -/-", "-", "-", "24h"]
 
 
 def test_a_client_being_deleted_says_so_before_the_operator_does() -> None:
@@ -57,7 +57,7 @@ def test_a_license_that_is_only_held_is_shown_too() -> None:
 
 def test_an_object_with_nothing_in_it_still_is_a_row() -> None:
     row = client_row({"metadata": {"name": "bare"}})
-    assert [cell.text for cell in row_cells(row, NOW, wide=False, namespaces=False)] == ["bare", *["-"] * 7]
+    assert [cell.text for cell in row_cells(row, NOW, wide=False, namespaces=False)] == ["bare", *["-"] * 8]
 
 
 ROWS = [

@@ -142,6 +142,8 @@ _SIDE_CONDITIONS = (("PauseBlocked", "True"), ("NotificationFailing", "True"), (
 def side_advice(case: Case) -> Iterator[str]:
     """For conditions that leave Ready as it is."""
     for kind, bad in _SIDE_CONDITIONS:
+        if kind == "UsageReported" and case.row.deactivated_since is not None:
+            continue  # nothing runs, so nothing is used
         found = condition(case.item, kind)
         remedy = LIFE_REMEDIES.get(found.get("reason", ""))
         if found.get("status") == bad and remedy is not None:

@@ -8,8 +8,7 @@ from clientorg.cli import timeline
 from clientorg.cli import create
 from clientorg.cli import contact
 from clientorg.cli import reallocate
-from clientorg.cli import pause
-from clientorg.cli import deactivate
+from clientorg.cli import life
 from clientorg.cli import notify
 from clientorg.cli import pool
 from clientorg.cli import delete
@@ -20,12 +19,11 @@ from clientorg.cli import shells
 __all__ = [
     "contact",
     "create",
-    "deactivate",
     "delete",
     "describe",
+    "life",
     "listing",
     "notify",
-    "pause",
     "pool",
     "reallocate",
     "reconcile",

@@ -7,16 +7,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from clientorg.cli import clock
 from clientorg.cli.advice import advice
 from clientorg.cli.app import command
 from clientorg.cli.columns import READY_COLORS, STATE_COLORS, percent_cell
 from clientorg.cli.dates import calendar_of
-from clientorg.cli.options import Target
+from clientorg.cli.options import NamesArgument, Target
+from clientorg.cli.related import list_or_none, read_or_none
 from clientorg.cli.rows import ClientRow, client_row
 from clientorg.cli.session import connect
 from clientorg.cli.table import Cell, cells, pairs, table
@@ -53,7 +52,7 @@ class Facts:
 )
 async def describe_clients(
     target: Target,
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of the clients.")],
+    names: NamesArgument,
 ) -> None:
     """Show all about clients, and what to do.
 
@@ -84,25 +83,14 @@ async def describe_clients(
 async def gather(session: Session, name: str) -> Facts:
     """Read the client and what belongs to it; only the client itself must be readable."""
     from clientorg.cluster.resources import CLIENT_ORGS, EVENTS, ORG_PLANS, QUOTA_POOLS
-    from clientorg.errors import ApiError
 
-    api, namespace = session.api, session.namespace
-    client = await api.get(CLIENT_ORGS, namespace, name)
+    client = await session.api.get(CLIENT_ORGS, session.namespace, name)
     row = client_row(client)
-
-    async def read(resource: Any, of: str) -> Json | None:
-        try:
-            return await api.get(resource, namespace, of) if of else None
-        except ApiError:
-            return None
-
-    async def read_events() -> list[Json] | None:
-        try:
-            return await api.list_all(EVENTS, namespace, field_selector=f"regarding.uid={row.uid}")
-        except ApiError:
-            return None
-
-    plan, pool, events = await asyncio.gather(read(ORG_PLANS, row.plan), read(QUOTA_POOLS, row.pool), read_events())
+    plan, pool, events = await asyncio.gather(
+        read_or_none(session, ORG_PLANS, row.plan),
+        read_or_none(session, QUOTA_POOLS, row.pool),
+        list_or_none(session, EVENTS, session.namespace, field_selector=f"regarding.uid={row.uid}"),
+    )
     return Facts(client, plan, pool, events)
 
 

@@ -10,7 +10,7 @@ from clientorg.cli.dates import Calendar, relative
 from clientorg.cli.options import CHANGE_CAUSE
 from clientorg.cli.related import read_terms
 from clientorg.cli.rows import condition
-from clientorg.cli.schedule import ReminderState, expected_purge, reminder_steps, reminder_text
+from clientorg.cli.schedule import agenda
 from clientorg.cli.table import Cell, cells, table
 from clientorg.cli.terminal import Color
 from clientorg.cli.text import plain, timestamp
@@ -52,13 +52,8 @@ def reminder_lines(client: Json, plan: Json | None, calendar: Calendar, now: dat
     terms = read_terms(plan)
     if terms is None:
         return
-    record = lifecycle.announce(record, terms)
-    body = []
-    for step in reminder_steps(record, terms, now):
-        state = "" if step.state is ReminderState.COMING else step.state.value
-        tinted = Cell(state, _REMINDER_COLORS.get(state))
-        body.append(cells(calendar.text(step.time), relative(step.time, now), reminder_text(step.days), tinted))
-    purge = expected_purge(record, terms, now)
-    if purge is not None:
-        body.append(cells(calendar.text(purge), relative(purge, now), "everything is deleted", Cell("")))
+    body = [
+        cells(calendar.text(time), relative(time, now), text, Cell(state, _REMINDER_COLORS.get(state)))
+        for time, text, state in agenda(lifecycle.announce(record, terms), terms, now)
+    ]
     yield from table([f"TIME ({calendar.name})", "WHEN", "WHAT", "STATE"], body, color=color)

@@ -18,7 +18,7 @@ from clientorg.cli.options import Target
 from clientorg.cli.rows import ClientRow, client_row
 from clientorg.cli.selection import Selection, known_states, several, sorter
 from clientorg.cli.session import connect
-from clientorg.cli.table import as_json, as_list, as_yaml, table, without_managed_fields
+from clientorg.cli.table import as_document, as_list, table, without_managed_fields
 from clientorg.cli.terminal import colored, note, say
 from clientorg.cli.watching import LIST_TRIES, PAGE
 
@@ -198,7 +198,7 @@ def print_rows(rows: list[ClientRow], objects: dict[tuple[str, str], Json], view
     """Print rows in the wanted form."""
     if view.wants_objects:
         whole = as_list([objects[row.key] for row in rows])
-        sys.stdout.write(as_yaml(whole) if view.output is Output.YAML else as_json(whole) + "\n")
+        sys.stdout.write(as_document(whole, yaml=view.output is Output.YAML))
     elif view.output is Output.CSV:
         sys.stdout.write(csv_text(rows, headers=view.headers))
     elif view.output is Output.NAME:

@@ -1,4 +1,4 @@
-"""The outbox as rows: one for each message and channel (FEATURES S4). Pure."""
+"""The outbox as rows, one for each message and channel, and where messages go (FEATURES S4). Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,37 @@ from typing import Any
 from clientorg.cli.dates import relative, rfc3339
 from clientorg.cli.table import Cell, cells
 from clientorg.cli.terminal import Color
-from clientorg.cli.text import age, number
-from clientorg.domain.messages import Delivery, Entry
+from clientorg.cli.text import age, joined, number, plain
+from clientorg.domain.messages import Delivery, Entry, Outbox
 
 Json = dict[str, Any]
 
 HEADER = ["KEY", "KIND", "AGE", "CHANNEL", "STATE", "TRIES FAILED", "NEXT TRY", "SENT", "LAST ERROR"]
 _COLORS: dict[str, Color] = {"Sent": "green", "Pending": "yellow", "Failed": "red"}
+
+
+def channels_of(plan: Json | None) -> tuple[str, ...] | None:
+    """The ways that the plan's messages go; None when it could not be read."""
+    if plan is None:
+        return None
+    terms = (plan.get("spec") or {}).get("notifications") or {}
+    ways = (("mail", terms.get("fromAddress")), ("webhook", terms.get("webhook")))
+    return tuple(name for name, is_set in ways if is_set)
+
+
+def addressees(client: Json, ways: tuple[str, ...] | None) -> str:
+    """`to yuki@acme.example by mail and to the agency's webhook`; empty when the plan sends nothing."""
+    if ways is None:
+        return "where the plan sends messages (it cannot be read)"
+    email = plain((client["spec"].get("contact") or {}).get("email", "?"))
+    texts = {"mail": f"to {email} by mail", "webhook": "to the agency's webhook"}
+    return joined(texts[way] for way in ways)
+
+
+def find(outbox: Outbox, wanted: str) -> Entry | None:
+    """The message with that key, else the newest of that kind: as the operator takes the request."""
+    by_key = next((entry for entry in outbox if entry.key == wanted), None)
+    return by_key or next((entry for entry in reversed(outbox) if entry.kind == wanted), None)
 
 
 def message_cells(entry: Entry, now: datetime) -> Iterator[list[Cell]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from clientorg.api.notifications import DeliveryState
 from clientorg.cli.exits import NotReachedError
 from clientorg.cli.waiting import wait_until
 from clientorg.domain.messages import Entry, from_status
@@ -22,9 +22,9 @@ class NotSentError(ClientOrgError):
 
 
 async def wait_until_sent(
-    session: Session, name: str, stamp: str, key: str, ways: Collection[str], timeout_seconds: float
+    session: Session, name: str, stamp: str, key: str, ways: tuple[str, ...] | None, timeout_seconds: float
 ) -> None:
-    """Wait until the operator has answered the request and each of these channels has it.
+    """Wait until the operator has answered the request and the message is sent on each of these channels (None: all).
 
     Raises:
         NotSentError: a channel has failed.
@@ -40,15 +40,15 @@ async def wait_until_sent(
         partial(is_sent, name, stamp, key, ways),
         timeout_seconds=timeout_seconds,
         what=f"{key} to be sent",
-        tell=partial(_how_it_stands, key),
+        tell=partial(how_it_stands, key),
     )
 
 
-def is_sent(name: str, stamp: str, key: str, ways: Collection[str], item: Json | None) -> bool:
+def is_sent(name: str, stamp: str, key: str, ways: tuple[str, ...] | None, item: Json | None) -> bool:
     """Whether each of these channels has the message, once the operator has taken the request up.
 
     Raises:
-        NotSentError: a channel has failed, or the operator refused.
+        NotSentError: a channel has failed, or the message is no longer listed.
         NotReachedError: the client is gone.
     """
     if item is None:
@@ -58,10 +58,11 @@ def is_sent(name: str, stamp: str, key: str, ways: Collection[str], item: Json |
     entry = _entry(item, key)
     if entry is None:
         raise NotSentError(f"{key} is not in the outbox any more; newer messages took its place")
-    asked = {channel.value: delivery for channel, delivery in entry.deliveries.items() if channel.value in ways}
-    if any(delivery.is_pending for delivery in asked.values()):
+    # A channel that the plan has no more keeps what became of the message there before.
+    asked = {way.value: one for way, one in entry.deliveries.items() if ways is None or way.value in ways}
+    if any(one.is_pending for one in asked.values()):
         return False
-    failed = [f"by {channel}: {one.last_error}" for channel, one in asked.items() if one.state == "Failed"]
+    failed = [f"by {way}: {one.last_error}" for way, one in asked.items() if one.state is DeliveryState.FAILED]
     if failed:
         raise NotSentError(f"{key} was not sent {'; '.join(failed)}")
     return True
@@ -72,7 +73,8 @@ def _entry(item: Json, key: str) -> Entry | None:
     return next((entry for entry in outbox if entry.key == key), None)
 
 
-def _how_it_stands(key: str, item: Json | None) -> str:
+def how_it_stands(key: str, item: Json | None) -> str:
+    """The errors of the tries so far, for the progress line and the error."""
     entry = _entry(item or {}, key)
     errors = [d.last_error for d in entry.deliveries.values() if d.is_pending and d.last_error] if entry else []
     return "; ".join(errors) or "the operator has not answered yet (does it run?)"

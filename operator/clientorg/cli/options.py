@@ -81,7 +81,7 @@ ReasonFlag = Annotated[
         "--reason", metavar="TEXT", help=f"Why, for those who look later; kept in the annotation {CHANGE_CAUSE}."
     ),
 ]
-NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of the clients.")]
+NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME", help="Names of the clients.")]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 WaitFlag = Annotated[
     str,

@@ -17,7 +17,7 @@ from clientorg.cli.options import Target
 from clientorg.cli.poolrows import StockRow, bar, biggest, missing_text, queue, stock_rows
 from clientorg.cli.rows import ClientRow, client_row, condition
 from clientorg.cli.session import connect
-from clientorg.cli.table import Cell, as_csv, as_json, as_list, as_yaml, cells, table, without_managed_fields
+from clientorg.cli.table import Cell, as_csv, as_document, as_list, cells, table, without_managed_fields
 from clientorg.cli.terminal import Color, colored, note, paint, say
 from clientorg.cli.text import age, number, plain, plural
 from clientorg.cli.watching import list_objects
@@ -53,7 +53,7 @@ class Output(StrEnum):
 )
 async def show_pools(
     target: Target,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of the pool; absent: all.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Name of the pool; absent: all.")] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print.")] = Output.TABLE,
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="The pools of all agencies.")] = False,
     top: Annotated[int, typer.Option("--top", min=0, metavar="N", help="So many of the biggest clients.")] = 5,
@@ -101,7 +101,7 @@ def _print(pools: Sequence[Json], output: Output, *, single: bool, headers: bool
     else:
         shown = [without_managed_fields(pool) for pool in pools]
         whole = shown[0] if single else as_list(shown)
-        sys.stdout.write(as_yaml(whole) if output is Output.YAML else as_json(whole) + "\n")
+        sys.stdout.write(as_document(whole, yaml=output is Output.YAML))
 
 
 async def _print_pages(session: Session, pools: Sequence[Json], top: int) -> None:

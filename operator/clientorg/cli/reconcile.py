@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from clientorg.api.meta import ANNOTATION_RECONCILE
 from clientorg.cli.app import command
-from clientorg.cli.options import DryRun, DryRunFlag, Target, WaitFlag
+from clientorg.cli.options import DryRun, DryRunFlag, NamesArgument, Target, WaitFlag
 from clientorg.cli.rows import condition
 from clientorg.cli.session import LICENSE_WARNINGS, connect
 from clientorg.cli.terminal import say
@@ -29,7 +27,7 @@ Json = dict[str, Any]
 )
 async def reconcile_clients(
     target: Target,
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of the clients.")],
+    names: NamesArgument,
     wait: WaitFlag = "false",
     dry_run: DryRunFlag = DryRun.NONE,
 ) -> None:

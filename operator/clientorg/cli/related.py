@@ -17,11 +17,11 @@ Json = dict[str, Any]
 
 async def read_or_none(session: Session, resource: Resource, name: str) -> Json | None:
     """One object of the namespace; None when it is not there, or there is no right to read it."""
-    from clientorg.errors import ApiError
+    from clientorg.errors import ForbiddenError, NotFoundError
 
     try:
         return await session.api.get(resource, session.namespace, name) if name else None
-    except ApiError:
+    except (ForbiddenError, NotFoundError):
         return None
 
 
@@ -30,11 +30,11 @@ async def list_or_none(
 ) -> list[Json] | None:
     """Objects; None when there is no right to list them."""
     from clientorg.cli.watching import list_objects
-    from clientorg.errors import ApiError
+    from clientorg.errors import ForbiddenError, NotFoundError
 
     try:
         return (await list_objects(session.api, resource, namespace, **selectors))[0]
-    except ApiError:
+    except (ForbiddenError, NotFoundError):  # the latter: the server does not know the kind
         return None
 
 

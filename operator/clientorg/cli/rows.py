@@ -29,7 +29,7 @@ class LicenseRow:
 
     @property
     def percent(self) -> int | None:
-        """How much of what is granted is used, rounded down, as the thresholds count it; None when that is not known."""
+        """How much of what is granted is used, rounded down, as the thresholds count it; None: not known."""
         if self.granted is None or self.used is None or not (self.granted or self.used):
             return None
         return percent_used(self.used or 0, self.granted)

@@ -8,18 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from clientorg.cli.related import list_or_none
 from clientorg.cli.table import Cell, cells, table
 from clientorg.cli.text import joined, number, plural
 from clientorg.domain.workloads import is_finished, is_terminating
 
 if TYPE_CHECKING:
     from clientorg.cli.session import Session
-    from clientorg.cluster.resources import Resource
 
 Json = dict[str, Any]
 
-_MADE_AGAIN = "its pods are deleted, and made again afterwards"
-_KEPT = "deleted, and made again afterwards"
+_MADE_AGAIN = "its pods are deleted; made again when the client goes on"
+_KEPT = "deleted; made again when the client goes on"
 _NO_RUNS = "suspended: no new runs"
 _ENDING = "ends already"
 
@@ -70,18 +70,12 @@ class Running:
 async def read_running(session: Session, namespace: str) -> Running:
     """What runs there, as far as the user's rights reach."""
     from clientorg.cluster.resources import CRON_JOBS, JOBS, PODS, REPLICA_SETS
-    from clientorg.errors import ApiError
-
-    async def read(resource: Resource) -> list[Json] | None:
-        try:
-            return await session.api.list_all(resource, namespace)
-        except ApiError:
-            return None
 
     if not namespace:
         return Running("")
-    resources = (PODS, REPLICA_SETS, JOBS, CRON_JOBS)
-    pods, replica_sets, jobs, cron_jobs = await asyncio.gather(*map(read, resources))
+    pods, replica_sets, jobs, cron_jobs = await asyncio.gather(
+        *(list_or_none(session, resource, namespace) for resource in (PODS, REPLICA_SETS, JOBS, CRON_JOBS))
+    )
     shown = ((PODS, pods), (JOBS, jobs), (CRON_JOBS, cron_jobs))
     return Running(
         namespace,

@@ -80,6 +80,15 @@ def expected_purge(record: Deactivation, terms: Terms, now: datetime) -> datetim
     return max(record.purge_after, lifecycle.notice_ends(delivered, terms))
 
 
+def agenda(record: Deactivation, terms: Terms, now: datetime) -> Iterator[tuple[datetime, str, str]]:
+    """The reminders and the deletion: when, what, and where it stands (empty: it is still to come)."""
+    for step in reminder_steps(record, terms, now):
+        yield step.time, reminder_text(step.days), "" if step.state is ReminderState.COMING else step.state.value
+    purge = expected_purge(record, terms, now)
+    if purge is not None:
+        yield purge, "everything is deleted, for ever", ""
+
+
 def reminder_text(days: int) -> str:
     """`reminder 7 days before the deletion`."""
     return f"reminder {days} day{'' if days == 1 else 's'} before the deletion"

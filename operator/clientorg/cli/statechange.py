@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -31,12 +32,12 @@ class Action(StrEnum):
     @property
     def done(self) -> str:
         """Past tense, for the line that reports it."""
-        return self.value + ("d" if self.value.endswith("e") else "ed")
+        return f"{self.value}d"
 
     @property
     def wanted(self) -> str:
         """The spec.state that it asks for."""
-        return {"pause": "Paused", "deactivate": "Deactivated"}.get(self.value, "Active")
+        return {Action.PAUSE: "Paused", Action.DEACTIVATE: "Deactivated"}.get(self, "Active")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class View:
         plan: None: there is none, or no right to read it.
         pool: the same.
         terms: None where the plan's cannot be read.
+        taken: license to what the clients named before this one draw from the same pool.
     """
 
     action: Action
@@ -57,6 +59,7 @@ class View:
     terms: Terms | None
     now: datetime
     calendar: Calendar = field(default_factory=Calendar)
+    taken: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def row(self) -> ClientRow:

@@ -5,10 +5,11 @@ All clients are looked at before the first is written, so that a mistyped name c
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,10 @@ from clientorg.cli.rows import client_row
 from clientorg.cli.running import Running, read_running
 from clientorg.cli.session import LICENSE_WARNINGS, connect
 from clientorg.cli.statechange import Action, View, check
-from clientorg.cli.statepreview import date_lines, document, lines, waits
+from clientorg.cli.statepreview import date_lines, document, in_turn, lines, waits
 from clientorg.cli.statewait import wait_for
 from clientorg.cli.staying import stay_lines
-from clientorg.cli.table import as_json, as_yaml
+from clientorg.cli.table import as_document
 from clientorg.cli.terminal import colored, complain, confirm, interactive, note, say, warn
 from clientorg.cli.text import joined, plain
 from clientorg.cli.waiting import parse_wait
@@ -49,6 +50,19 @@ class Wish:
     dry_run: DryRun
     wait_seconds: float | None
     now: datetime
+
+
+@dataclass(frozen=True)
+class Written:
+    """A client that was written, or needed no write.
+
+    Attributes:
+        view: what it was judged by.
+        client: the server's answer; in a dry run what it would be.
+    """
+
+    view: View
+    client: Json
 
 
 async def change_states(
@@ -86,11 +100,13 @@ async def change_states(
         changing = [view for view in views if not view.is_unchanged]
         if wish.ask and changing and not confirm(_question(wish, changing)):
             raise InputError("nothing was changed")
-        written = await _write_all(session, wish, views)
+        written, failed = await _write_all(session, wish, views)
         if wish.output is not DataOutput.TABLE:
-            _print_documents(wish, views, written)
+            _print_documents(wish, written)
+        if failed is not None:
+            raise failed
         if wish.wait_seconds is not None and dry_run is DryRun.NONE:
-            await _wait_for_all(session, wish, written)
+            await _wait_for_all(session, wish, written, wish.wait_seconds)
 
 
 def _checked_reason(reason: str | None) -> str | None:
@@ -120,7 +136,7 @@ async def _look_at_all(session: Session, wish: Wish) -> list[View]:
         for refusal in refused[:-1]:
             complain("\n".join(explain(refusal)))
         raise refused[-1]
-    return views
+    return list(in_turn(views))
 
 
 async def _look(session: Session, wish: Wish, name: str) -> View:
@@ -129,8 +145,9 @@ async def _look(session: Session, wish: Wish, name: str) -> View:
 
     client = await session.api.get(CLIENT_ORGS, session.namespace, name)
     row = client_row(client)
-    plan = await read_or_none(session, ORG_PLANS, row.plan)
-    pool = await read_or_none(session, QUOTA_POOLS, row.pool)
+    plan, pool = await asyncio.gather(
+        read_or_none(session, ORG_PLANS, row.plan), read_or_none(session, QUOTA_POOLS, row.pool)
+    )
     stops = wish.action in (Action.PAUSE, Action.DEACTIVATE)
     running = await read_running(session, row.workspace) if stops else Running(row.workspace)
     view = View(wish.action, client, plan, pool, running, read_terms(plan), wish.now, calendar_of(plan))
@@ -159,64 +176,65 @@ def _question(wish: Wish, views: Sequence[View]) -> str:
     return f"{wish.action.value.capitalize()} {joined(view.row.name for view in views)}?"
 
 
-def _print_documents(wish: Wish, views: Sequence[View], written: dict[str, Json]) -> None:
+def _print_documents(wish: Wish, written: Sequence[Written]) -> None:
     documents = [
-        {**document(view), "changed": view.row.name in written and not view.is_unchanged, "dryRun": wish.dry_run.value}
-        for view in views
+        {**document(one.view), "changed": not one.view.is_unchanged, "dryRun": wish.dry_run.value} for one in written
     ]
-    whole = documents[0] if len(documents) == 1 else {"clients": documents}
-    sys.stdout.write(as_yaml(whole) if wish.output is DataOutput.YAML else as_json(whole) + "\n")
+    whole = documents[0] if len(wish.names) == 1 and documents else {"clients": documents}
+    sys.stdout.write(as_document(whole, yaml=wish.output is DataOutput.YAML))
     sys.stdout.flush()
 
 
 # -- write ------------------------------------------------------------------------------------------------------------
 
 
-async def _write_all(session: Session, wish: Wish, views: Sequence[View]) -> dict[str, Json]:
-    """Write each client; a failure of one does not keep the others from it, and is raised at the end."""
+async def _write_all(
+    session: Session, wish: Wish, views: Sequence[View]
+) -> tuple[list[Written], ClientOrgError | None]:
+    """Write each client; a failure of one does not keep the others from it. The last failure is the caller's."""
     from clientorg.cli.failures import explain
 
-    written: dict[str, Json] = {}
+    written: list[Written] = []
     failed: ClientOrgError | None = None
     for view in views:
         try:
-            written[view.row.name] = await _write(session, wish, view)
+            written.append(await _write(session, wish, view))
         except ClientOrgError as error:
             if failed is not None:
                 complain("\n".join(explain(failed)))
             failed = error
-    if failed is not None:
-        raise failed
-    return written
+    return written, failed
 
 
-async def _write(session: Session, wish: Wish, view: View) -> Json:
+async def _write(session: Session, wish: Wish, view: View) -> Written:
     """Write one client, onto the very version that was judged; one that changed meanwhile is judged anew."""
     from clientorg.cluster.resources import CLIENT_ORGS
 
-    agreed = _substance(view)
+    name, uid, agreed = view.row.name, view.row.uid, _substance(view)
     for attempt in range(TRIES):
+        if view.row.uid != uid:
+            raise ClientOrgError(f"{name} was deleted and created anew meanwhile; it was not changed: look at it first")
         if view.is_unchanged:
             _tell_unchanged(wish, view)
-            return view.client
+            return Written(view, view.client)
         if _substance(view) != agreed:
             _show(wish, [view])
             if wish.ask and not confirm(_question(wish, [view])):
-                raise InputError(f"{view.row.name} was not changed")
+                raise InputError(f"{name} was not changed")
             agreed = _substance(view)
         try:
             client = view.client
             if wish.dry_run is not DryRun.CLIENT:
                 only_try = wish.dry_run is DryRun.SERVER
                 patch = state_patch(view.client, wish.action, wish.reason)
-                client = await session.api.patch(CLIENT_ORGS, session.namespace, view.row.name, patch, dry_run=only_try)
+                client = await session.api.patch(CLIENT_ORGS, session.namespace, name, patch, dry_run=only_try)
         except ConflictError:
             if attempt == TRIES - 1:
                 raise
-            view = await _look(session, wish, view.row.name)
+            view = replace(await _look(session, wish, name), taken=view.taken)
             continue
         _tell_written(wish, view)
-        return client
+        return Written(view, client)
     raise AssertionError("unreachable")
 
 
@@ -256,7 +274,8 @@ def _tell_written(wish: Wish, view: View) -> None:
 # -- wait -------------------------------------------------------------------------------------------------------------
 
 
-async def _wait_for_all(session: Session, wish: Wish, written: dict[str, Json]) -> None:
-    deadline = time.monotonic() + (wish.wait_seconds or 0.0)
-    for name in written:
-        await wait_for(session, wish.action, name, written[name], max(0.1, deadline - time.monotonic()))
+async def _wait_for_all(session: Session, wish: Wish, written: Sequence[Written], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for one in written:
+        left = max(0.1, deadline - time.monotonic())
+        await wait_for(session, wish.action, one.view.row.name, one.client, left)

@@ -5,22 +5,23 @@ The dates come from the rules that the operator follows (`clientorg.domain.lifec
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
-from clientorg.cli.dates import relative, rfc3339
+from clientorg.cli.dates import next_period, relative, rfc3339
+from clientorg.cli.messagerows import addressees, channels_of
 from clientorg.cli.options import PROGRAM
+from clientorg.cli.poolrows import stock_rows
 from clientorg.cli.rows import ClientRow
 from clientorg.cli.running import running_lines
-from clientorg.cli.schedule import ReminderState, expected_purge, reminder_steps, reminder_text
+from clientorg.cli.schedule import agenda, expected_purge, reminder_steps
 from clientorg.cli.statechange import Action, View
 from clientorg.cli.staying import stay_lines
 from clientorg.cli.table import Cell, cells, table
 from clientorg.cli.text import joined, number, plain, plural
 from clientorg.domain.allocation import reduce
-from clientorg.domain.lifecycle import Deactivation, Terms
 
 Json = dict[str, Any]
 
@@ -30,25 +31,25 @@ class Share:
     """One license of a deactivation or reactivation.
 
     Attributes:
-        returned: what goes back to the pool now; of a reactivation what is drawn from it.
-        available: what the pool has; None when it could not be read.
+        moved: what goes back to the pool now, or is drawn from it.
+        available: what the pool has; None when that is not known.
     """
 
     name: str
     granted: int
     used: int
-    returned: int
+    moved: int
     available: int | None = None
 
     @property
     def kept(self) -> int:
         """What stays with the client, because it is used."""
-        return self.granted - self.returned
+        return self.granted - self.moved
 
     @property
     def short(self) -> int:
         """How many the pool lacks for a reactivation."""
-        return 0 if self.available is None else max(0, self.returned - max(0, self.available))
+        return 0 if self.available is None else max(0, self.moved - max(0, self.available))
 
 
 def returns(row: ClientRow) -> list[Share]:
@@ -60,25 +61,40 @@ def returns(row: ClientRow) -> list[Share]:
 
 
 def needs(view: View) -> list[Share]:
-    """What a reactivation draws from the pool, and what the pool has of it now."""
-    available: dict[str, int | None] = {}
-    if view.pool is not None:
-        books = {entry["name"]: entry for entry in (view.pool.get("status") or {}).get("licenses") or ()}
-        # The total is the spec's: the status may not have caught up with a pool that was raised a moment ago.
-        for entry in view.pool["spec"]["licenses"]:
-            allocated = books.get(entry["name"], {}).get("allocated", 0)
-            available[entry["name"]] = entry["quantity"] - allocated
+    """What a reactivation draws from the pool, and what the pool has of it then."""
     return [
         Share(
             item.name,
             item.granted or 0,
             item.used or 0,
-            max(0, (item.wanted or 0) - (item.granted or 0)),
-            available.get(item.name, 0 if view.pool is not None else None),
+            item.missing,
+            _available(view, item.name),
         )
         for item in view.row.licenses
         if item.wanted is not None
     ]
+
+
+def _available(view: View, license_name: str) -> int | None:
+    """What the pool has left. The total is the spec's: the status may not have caught up with a pool just raised."""
+    if view.pool is None:
+        return None
+    row = next((row for row in stock_rows(view.pool) if row.license == license_name), None)
+    if row is None:
+        return 0
+    return None if row.available is None else row.available - view.taken.get(license_name, 0)
+
+
+def in_turn(views: Iterable[View]) -> Iterator[View]:
+    """Several reactivations one after the other: what the pool gives to one it does not have for the next."""
+    taken: dict[str, Counter[str]] = {}
+    for view in views:
+        before = taken.setdefault(view.row.pool, Counter())
+        view = replace(view, taken=dict(before))
+        shares = needs(view)
+        if view.action is Action.REACTIVATE and not view.is_unchanged and not any(share.short for share in shares):
+            before.update({share.name: share.moved for share in shares})
+        yield view
 
 
 def lines(view: View, *, color: bool) -> Iterator[str]:
@@ -108,20 +124,26 @@ def _resume_lines(view: View) -> Iterator[str]:
 
 def _deactivate_lines(view: View, *, color: bool) -> Iterator[str]:
     record = view.record
-    if record is not None and record.purged is not None:
-        yield f"Everything was deleted on {view.calendar.full(record.purged)}; this only sets its record right."
+    if record is not None and record.purge_started is not None:
+        began = f"began on {view.calendar.full(record.purge_started)}"
+        yield f"The deletion of everything {began}; this only makes spec.state agree with it."
         return
     yield from running_lines(view.running, color=color)
     shares = returns(view.row)
     if shares:
         yield f"Licenses that return to pool {view.row.pool}:"
         body = [
-            cells(share.name, *(Cell(number(n), right=True) for n in (share.granted, share.used, share.returned)))
+            cells(share.name, *(Cell(number(n), right=True) for n in (share.granted, share.used, share.moved)))
             for share in shares
         ]
         yield from (f"  {text}" for text in table(["LICENSE", "GRANTED", "USED", "RETURNED"], body, color=color))
-        if any(share.kept for share in shares):
-            yield "  What is used stays with the client until it is deleted or comes back."
+        for share in shares:
+            if share.kept:
+                anew = next_period(view.pool, share.name, view.calendar, view.now)
+                until = (
+                    "everything is deleted" if anew is None else f"the count begins anew, {view.calendar.full(anew)}"
+                )
+                yield f"  {number(share.kept)} {share.name} are used and stay with the client until {until}."
     yield from date_lines(view, color=color)
 
 
@@ -134,49 +156,29 @@ def date_lines(view: View, *, color: bool) -> Iterator[str]:
     yield f"What comes ({view.calendar.name}):"
     body = [
         cells(view.calendar.text(time), "now" if state == "due" else relative(time, view.now), text, state)
-        for time, text, state in _dates(record, terms, view.now)
+        for time, text, state in agenda(record, terms, view.now)
     ]
     yield from (f"  {text}" for text in table(["", "", "", ""], body, color=color, headers=False))
     yield _addressees(view)
     yield (f"Until then everything comes back with:  {PROGRAM} reactivate {view.row.name} -n {view.row.namespace}")
 
 
-def _dates(record: Deactivation, terms: Terms, now: datetime) -> Iterator[tuple[datetime, str, str]]:
-    for step in reminder_steps(record, terms, now):
-        state = "" if step.state is ReminderState.COMING else step.state.value
-        yield step.time, reminder_text(step.days), state
-    purge = expected_purge(record, terms, now)
-    if purge is not None:
-        yield purge, "everything is deleted, for ever", ""
-
-
-def channels_of(plan: Json | None) -> tuple[str, ...] | None:
-    """The ways that the plan's messages go; None when it could not be read."""
-    if plan is None:
-        return None
-    terms = (plan.get("spec") or {}).get("notifications") or {}
-    ways = (("mail", terms.get("fromAddress")), ("webhook", terms.get("webhook")))
-    return tuple(name for name, is_set in ways if is_set)
-
-
 def _addressees(view: View) -> str:
-    ways = channels_of(view.plan) or ()
-    told = [f"{plain(view.row.email)} by mail"] if "mail" in ways else []
-    told += ["the agency's webhook"] if "webhook" in ways else []
-    if told:
-        return f"Reminders go to {joined(told)}."
-    return f"Nobody is reminded by mail or webhook: the plan {view.row.plan} sends nothing; Events and status tell."
+    ways = channels_of(view.plan)
+    if ways == ():
+        return f"Nobody is reminded by mail or webhook: the plan {view.row.plan} sends nothing; Events and status tell."
+    return f"Reminders go {addressees(view.client, ways)}."
 
 
 def _reactivate_lines(view: View, *, color: bool) -> Iterator[str]:
     shares = needs(view)
-    if any(share.returned for share in shares):
+    if any(share.moved for share in shares):
         yield f"Licenses that are drawn from pool {view.row.pool}:"
         body = [
             cells(
                 share.name,
                 Cell(number(share.granted), right=True),
-                Cell(number(share.returned), right=True),
+                Cell(number(share.moved), right=True),
                 Cell(number(share.available), right=True),
                 Cell(number(share.short) if share.available is not None else "-", "red" if share.short else None, True),
             )
@@ -210,13 +212,13 @@ def document(view: View) -> Json:
         out["stops"] = view.running.document()
     if view.action is Action.DEACTIVATE:
         out["licenses"] = [
-            {"name": s.name, "granted": s.granted, "used": s.used, "returned": s.returned, "kept": s.kept}
+            {"name": s.name, "granted": s.granted, "used": s.used, "returned": s.moved, "kept": s.kept}
             for s in returns(row)
         ]
         out |= _dates_document(view)
     elif view.action is Action.REACTIVATE:
         out["licenses"] = [
-            {"name": s.name, "held": s.granted, "needed": s.returned, "available": s.available, "short": s.short}
+            {"name": s.name, "held": s.granted, "needed": s.moved, "available": s.available, "short": s.short}
             for s in needs(view)
         ]
         out["waits"] = bool(waits(view))

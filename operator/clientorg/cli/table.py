@@ -136,3 +136,8 @@ def as_yaml(value: Json) -> str:
 
     Dumper.add_representer(str, text)
     return str(yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000))
+
+
+def as_document(value: Json, *, yaml: bool) -> str:
+    """One whole answer as YAML or JSON, with its line end."""
+    return as_yaml(value) if yaml else as_json(value) + "\n"

@@ -15,7 +15,7 @@ from clientorg.cli.dates import Calendar, calendar_of, relative, rfc3339
 from clientorg.cli.options import DataOutput, OutputFlag, Target
 from clientorg.cli.related import read_terms
 from clientorg.cli.session import connect
-from clientorg.cli.table import Cell, as_json, as_yaml, cells, table
+from clientorg.cli.table import Cell, as_document, cells, table
 from clientorg.cli.terminal import Color, colored, note, paint, say
 from clientorg.cli.text import plain
 
@@ -28,13 +28,22 @@ _COLORS: dict[str, Color] = {
     "Purge": "red",
     "PurgeStarted": "red",
     "Purged": "red",
-    "MessageFailed": "red",
+    "Deleting": "red",
+    "Stalled": "red",
+    "PauseBlocked": "red",
+    "MessagesFail": "red",
     "Deactivated": "yellow",
+    "Paused": "yellow",
+    "NotReady": "yellow",
+    "GraceEnds": "yellow",
     "Reminder": "yellow",
     "ThresholdReached": "yellow",
-    "QuotaExhausted": "yellow",
-    "QuotaPending": "yellow",
+    "LicensesMissing": "yellow",
+    "WorkspaceNotReady": "yellow",
+    "UsageStale": "yellow",
     "Ready": "green",
+    "Resumed": "green",
+    "WorkspaceReady": "green",
     "LicensesGranted": "green",
 }
 
@@ -44,8 +53,10 @@ _COLORS: dict[str, Color] = {
     examples="""
     # In the time zone of the client's plan: what was, and what comes
     $ acme
-    # In UTC, for another program
-    $ acme --utc -o json
+    # What was and what comes, in UTC
+    $ acme --utc
+    # For another program
+    $ acme -o json
     """,
 )
 async def show_timeline(
@@ -57,7 +68,7 @@ async def show_timeline(
     """Show what happened to a client and what comes.
 
     Grants, pauses, thresholds, messages, Events, and of a deactivated one the reminders and the deletion: what was and
-    what will be in one list. Events are kept for an hour by default; the rest is in the client's status.
+    what will be in one list. The API server keeps Events for an hour by default; the rest is from the client's status.
     """
     from clientorg.cli.describe import gather
     from clientorg.cli.timelinerows import timeline
@@ -74,12 +85,14 @@ async def show_timeline(
             say(text)
     else:
         whole = document(facts.client, entries, calendar, now)
-        sys.stdout.write(as_yaml(whole) if output is DataOutput.YAML else as_json(whole) + "\n")
+        sys.stdout.write(as_document(whole, yaml=output is DataOutput.YAML))
         sys.stdout.flush()
     if facts.events is None:
         note("(Events are not shown: no right to read them)")
     if facts.plan is None:
-        note("(times are in UTC and reminders not shown: the plan cannot be read)")
+        note("(times are in UTC and reminders not shown: the plan is not there, or there is no right to read it)")
+    if facts.pool is None:
+        note("(when counts begin anew is not shown: the pool is not there, or there is no right to read it)")
 
 
 def page(entries: Sequence[Entry], calendar: Calendar, now: datetime, *, color: bool) -> Iterator[str]:

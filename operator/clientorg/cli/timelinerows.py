@@ -18,8 +18,7 @@ from clientorg.cli.schedule import ReminderState, expected_purge, reminder_steps
 from clientorg.cli.text import number, timestamp
 from clientorg.domain import lifecycle
 from clientorg.domain.lifecycle import Deactivation, Terms
-from clientorg.domain.messages import Entry as Message
-from clientorg.domain.messages import Outbox, from_status
+from clientorg.domain.messages import Delivery, Outbox, from_status
 from clientorg.domain.records import deactivation_of
 
 Json = dict[str, Any]
@@ -105,26 +104,39 @@ def _past(client: Json) -> Iterator[Entry]:
         yield Entry(deleting, Source.STATUS, "Deleting", "the deletion was asked for")
 
 
+_TOLD = {
+    ("Ready", "True"): "Ready",
+    ("Ready", "False"): "NotReady",
+    ("Stalled", "True"): "Stalled",
+    ("LicensesAllocated", "True"): "LicensesGranted",
+    ("LicensesAllocated", "False"): "LicensesMissing",
+    ("WorkspaceReady", "True"): "WorkspaceReady",
+    ("WorkspaceReady", "False"): "WorkspaceNotReady",
+    ("Paused", "True"): "Paused",
+    ("Paused", "False"): "Resumed",
+    ("PauseBlocked", "True"): "PauseBlocked",
+    ("UsageReported", "False"): "UsageStale",
+    ("NotificationFailing", "True"): "MessagesFail",
+}
+"""By type and status of a condition: what became true at its lastTransitionTime. Of the others it is no news."""
+
+
 def _conditions(status: Json) -> Iterator[Entry]:
-    """When each condition became what it is; that all is well is told of the main ones only."""
-    first = min((entry.get("lastTransitionTime", "") for entry in status.get("conditions") or ()), default="")
-    for condition in status.get("conditions") or ():
+    """When each condition became what it is. Its reason may have changed since, without another time: that is `now`."""
+    conditions = status.get("conditions") or ()
+    first = min((entry.get("lastTransitionTime", "") for entry in conditions), default="")
+    for condition in conditions:
         moment = timestamp(condition.get("lastTransitionTime"))
-        kind, is_true = condition.get("type", ""), condition.get("status") == "True"
-        if moment is None or (kind in ("Reconciling", "Stalled") and not is_true):
+        what = _TOLD.get((condition.get("type", ""), condition.get("status", "")))
+        if moment is None or what is None:
             continue
-        if kind in ("PauseBlocked", "NotificationFailing") and not is_true:
-            continue
-        if kind == "Paused" and not is_true:
-            if condition["lastTransitionTime"] != first:  # not the first pass, which found nothing to resume
-                yield Entry(moment, Source.CONDITION, "Resumed", "Paused=False")
-            continue
-        if kind == "LicensesAllocated" and is_true:
-            yield Entry(moment, Source.CONDITION, "LicensesGranted", _held(status))
-            continue
-        text = f"{kind}={condition.get('status', '')}"
-        message = f": {condition['message']}" if condition.get("message") else ""
-        yield Entry(moment, Source.CONDITION, condition.get("reason", kind), text + message)
+        if what == "Resumed" and condition["lastTransitionTime"] == first:
+            continue  # the first pass, which found nothing to resume
+        if what == "LicensesMissing" and condition.get("reason") == "Deactivated":
+            continue  # given back
+        now = ": ".join(text for text in (condition.get("reason"), condition.get("message")) if text)
+        detail = _held(status) if what == "LicensesGranted" else f"now {now}"
+        yield Entry(moment, Source.CONDITION, what, detail)
 
 
 def _held(status: Json) -> str:
@@ -133,21 +145,22 @@ def _held(status: Json) -> str:
 
 def _messages(outbox: Outbox) -> Iterator[Entry]:
     for message in outbox:
-        channels = ", ".join(channel.value for channel in message.deliveries) or "no channel"
-        yield Entry(message.created, Source.OUTBOX, "MessageQueued", f"{message.key} ({channels})")
-        yield from _deliveries(message)
+        states = [_delivery_text(channel.value, delivery) for channel, delivery in message.deliveries.items()]
+        ways = ", ".join(states) or "no channel is on"
+        yield Entry(message.created, Source.OUTBOX, "Message", f"{message.key} ({ways})")
+        for channel, delivery in message.deliveries.items():
+            name = f"{message.key} by {channel.value}"
+            if delivery.sent is not None:
+                yield Entry(delivery.sent, Source.OUTBOX, "MessageSent", name)
+            if delivery.is_pending:
+                due = delivery.next_attempt or message.created
+                yield Entry(due, Source.OUTBOX, "MessageDue", name, is_coming=True)
 
 
-def _deliveries(message: Message) -> Iterator[Entry]:
-    for channel, delivery in message.deliveries.items():
-        name = f"{message.key} by {channel.value}"
-        if delivery.sent is not None:
-            yield Entry(delivery.sent, Source.OUTBOX, "MessageSent", name)
-        elif delivery.is_pending and delivery.next_attempt is not None:
-            why = f", after {number(delivery.attempts)} tries: {delivery.last_error}" if delivery.attempts else ""
-            yield Entry(delivery.next_attempt, Source.OUTBOX, "MessageTriedAgain", name + why, is_coming=True)
-        elif not delivery.is_pending:
-            yield Entry(message.created, Source.OUTBOX, "MessageFailed", f"{name}: {delivery.last_error}")
+def _delivery_text(channel: str, delivery: Delivery) -> str:
+    tries = f" (tries that failed: {number(delivery.attempts)})" if delivery.attempts else ""
+    error = f": {delivery.last_error}" if delivery.last_error else ""
+    return f"{channel} {delivery.state.value}{tries}{error}"
 
 
 def _deactivation(status: Json, terms: Terms | None, now: datetime) -> Iterator[Entry]:
@@ -169,31 +182,35 @@ def _deactivation(status: Json, terms: Terms | None, now: datetime) -> Iterator[
 
 def _coming(record: Deactivation, terms: Terms | None, now: datetime) -> Iterator[Entry]:
     if terms is None:
-        yield Entry(
-            record.purge_after, Source.COMING, "Purge", "everything is deleted, not before this", is_coming=True
-        )
+        detail = "everything is deleted, not before this"
+        yield Entry(record.purge_after, Source.COMING, "Purge", detail, is_coming=True)
         return
     record = lifecycle.announce(record, terms)
     for step in reminder_steps(record, terms, now):
-        if step.state is ReminderState.COMING:
+        if step.state in (ReminderState.COMING, ReminderState.DUE):
             yield Entry(step.time, Source.COMING, "Reminder", reminder_text(step.days), is_coming=True)
-        elif step.state is ReminderState.DUE:
-            yield Entry(step.time, Source.COMING, "Reminder", f"{reminder_text(step.days)}, due now", is_coming=True)
     purge = expected_purge(record, terms, now)
-    if purge is not None:
-        held = "" if purge == record.purge_after else f"; announced for {rfc3339(record.purge_after)}"
-        text = f"everything is deleted, for ever, if the reminders are delivered{held}"
-        yield Entry(purge, Source.COMING, "Purge", text, is_coming=True)
+    if purge is None:
+        return
+    if purge != record.purge_after:
+        detail = "the announced time; but not before the notice after the last reminder has passed"
+        yield Entry(record.purge_after, Source.COMING, "GraceEnds", detail, is_coming=True)
+    detail = "everything is deleted, for ever, if the reminders are delivered"
+    yield Entry(purge, Source.COMING, "Purge", detail, is_coming=True)
 
 
 def _periods(client: Json, pool: Json | None, calendar: Calendar, now: datetime) -> Iterator[Entry]:
+    """When counts begin anew; of a deactivated client that is when the pool gets back what is used now."""
     row = client_row(client)
-    if row.state in ("Deactivated", "Purged", "Deleting"):
-        return  # nothing is counted any more
+    if row.state in ("Purged", "Deleting"):
+        return
+    returns = row.deactivated_since is not None
     for item in row.licenses:
         anew = next_period(pool, item.name, calendar, now)
-        if anew is not None and item.wanted is not None:
-            yield Entry(anew, Source.COMING, "NextPeriod", f"the count of {item.name} begins anew", is_coming=True)
+        if anew is None or not (item.granted if returns else item.wanted is not None):
+            continue
+        more = ", and what it still has returns to the pool" if returns else ""
+        yield Entry(anew, Source.COMING, "NextPeriod", f"the count of {item.name} begins anew{more}", is_coming=True)
 
 
 def _events(events: Iterable[Json]) -> Iterator[Entry]:

@@ -18,9 +18,9 @@ from clientorg.cli.dates import Calendar, calendar_of
 from clientorg.cli.options import Target
 from clientorg.cli.related import list_or_none, read_or_none
 from clientorg.cli.session import connect
-from clientorg.cli.table import Cell, as_csv, as_json, as_yaml, cells, table
+from clientorg.cli.table import Cell, as_csv, as_document, cells, table
 from clientorg.cli.terminal import colored, note, paint, say
-from clientorg.cli.text import age, number, plain
+from clientorg.cli.text import joined, number, plain
 from clientorg.cli.usagerows import (
     CSV_HEADER,
     ClientUse,
@@ -62,7 +62,7 @@ class Output(StrEnum):
 )
 async def show_usage(
     target: Target,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of the client; absent: all.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Name of the client; absent: all.")] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print.")] = Output.TABLE,
     all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", "-A", help="The clients of all agencies.")
@@ -81,19 +81,23 @@ async def show_usage(
     now = clock.now()
     async with connect(target) as session:
         if name is not None:
-            uses = [await _one(session, name, now)]
+            use, hidden = await _one(session, name, now)
+            uses = [use]
         else:
-            uses = by_use(await _all(session, None if all_namespaces else session.namespace, now))
+            uses, hidden = await _all(session, None if all_namespaces else session.namespace, now)
     if name is not None and output in (Output.TABLE, Output.WIDE):
         for text in page(uses[0], now, color=colored(sys.stdout), headers=not no_headers):
             say(text)
-        return
-    _print(uses, output, now, single=name is not None, headers=not no_headers, namespaces=all_namespaces)
+    else:
+        _print(uses, output, now, single=name is not None, headers=not no_headers, namespaces=all_namespaces)
+    if hidden:
+        note(f"(not everything is shown: {joined(hidden)} are not there, or there is no right to read them)")
     if not uses:
         note(f"No clients in {'any namespace' if all_namespaces else f'namespace {session.namespace}'}.")
 
 
-async def _one(session: Session, name: str, now: datetime) -> ClientUse:
+async def _one(session: Session, name: str, now: datetime) -> tuple[ClientUse, list[str]]:
+    """The use of a client, and what could not be read for it."""
     from clientorg.cluster.resources import CLIENT_ORGS, ORG_PLANS, QUOTA_POOLS, USAGE_REPORTS
 
     client = await session.api.get(CLIENT_ORGS, session.namespace, name)
@@ -104,10 +108,16 @@ async def _one(session: Session, name: str, now: datetime) -> ClientUse:
         read_or_none(session, QUOTA_POOLS, spec["poolRef"]["name"]),
         list_or_none(session, USAGE_REPORTS, session.namespace, field_selector=selector),
     )
-    return client_use(client, reports or (), pool, calendar_of(plan), now)
+    hidden = _hidden(plans=plan, pools=pool, usagereports=reports)
+    return client_use(client, reports or (), pool, calendar_of(plan), now), hidden
 
 
-async def _all(session: Session, namespace: str | None, now: datetime) -> list[ClientUse]:
+def _hidden(**found: Any) -> list[str]:
+    return [what for what, items in found.items() if items is None]
+
+
+async def _all(session: Session, namespace: str | None, now: datetime) -> tuple[list[ClientUse], list[str]]:
+    """The use of every client, the fullest first, and what could not be read for it."""
     from clientorg.cluster.resources import CLIENT_ORGS, ORG_PLANS, QUOTA_POOLS, USAGE_REPORTS
 
     (clients, _), plans, pools, reports = await asyncio.gather(
@@ -126,7 +136,7 @@ async def _all(session: Session, namespace: str | None, now: datetime) -> list[C
         mine = [report for report in own if report["metadata"]["namespace"] == where]
         calendar = calendars.get((where, spec["planRef"]["name"]), Calendar())
         uses.append(client_use(client, mine, stock.get((where, spec["poolRef"]["name"])), calendar, now))
-    return uses
+    return by_use(uses), _hidden(plans=plans, pools=pools, usagereports=reports)
 
 
 def _key(item: Json) -> tuple[str, str]:
@@ -141,7 +151,7 @@ def _print(
         sys.stdout.write(as_csv(CSV_HEADER, rows, headers=headers))
     elif output in (Output.JSON, Output.YAML):
         whole = document(uses[0]) if single else {"clients": [document(use) for use in uses]}
-        sys.stdout.write(as_yaml(whole) if output is Output.YAML else as_json(whole) + "\n")
+        sys.stdout.write(as_document(whole, yaml=output is Output.YAML))
     elif uses:
         wide = output is Output.WIDE
         body = [_row(use, item, now, wide=wide, namespaces=namespaces) for use in uses for item in use.licenses]
@@ -177,8 +187,8 @@ def _row(use: ClientUse, item: LicenseUse, now: datetime, *, wide: bool, namespa
 
 
 def _license_cells(use: ClientUse, item: LicenseUse, now: datetime) -> list[str | Cell]:
-    reported = use.reported(item.name)
-    ago = "never" if reported is None else f"{age(reported, now)} ago"
+    source = use.newest(item.name)
+    ago = "never" if source is None else source.text(now)
     return [
         item.name,
         Cell(number(item.used), right=True),
@@ -187,7 +197,7 @@ def _license_cells(use: ClientUse, item: LicenseUse, now: datetime) -> list[str 
         percent_cell(item.percent),
         item.period or "-",
         ",".join(f"{percent}%" for percent, _ in item.thresholds) or "-",
-        Cell(f"{ago} (stale)", "yellow") if use.stale and reported else ago,
+        Cell(f"{ago} (stale)", "yellow") if use.stale and source else ago,
     ]
 
 
@@ -211,7 +221,7 @@ def page(use: ClientUse, now: datetime, *, color: bool, headers: bool = True) ->
                 source.license,
                 Cell(number(source.value), right=True),
                 Cell(number(source.total), right=True),
-                "-" if source.observed is None else f"{age(source.observed, now)} ago",
+                source.text(now),
             )
             for source in use.sources
         ]

@@ -9,11 +9,12 @@ from typing import Any
 
 from clientorg.cli.dates import Calendar, next_period, rfc3339
 from clientorg.cli.rows import client_row, condition
-from clientorg.cli.text import timestamp
+from clientorg.cli.text import age, timestamp
 
 Json = dict[str, Any]
 
-_PROMETHEUS = "@prometheus"
+PROMETHEUS = "Prometheus"
+"""What people see for `@prometheus`, the operator's name of that source; no report can have either."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class SourceUse:
     Attributes:
         value: its counter as last reported.
         total: all it ever counted, resets added up.
-        observed: when its last report was true.
+        observed: when its last report was true; of Prometheus, which leaves no reports, when the count last changed.
     """
 
     source: str
@@ -51,6 +52,12 @@ class SourceUse:
     value: int
     total: int
     observed: datetime | None
+
+    def text(self, now: datetime) -> str:
+        """How old its count is: `5m ago`."""
+        if self.observed is None:
+            return "-"
+        return f"{'changed ' if self.source == PROMETHEUS else ''}{age(self.observed, now)} ago"
 
 
 @dataclass(frozen=True)
@@ -80,9 +87,15 @@ class ClientUse:
         """Of the license that is used up most."""
         return max((item.percent for item in self.licenses if item.percent is not None), default=None)
 
+    def newest(self, license_name: str) -> SourceUse | None:
+        """The source that reported on a license last."""
+        found = [item for item in self.sources if item.license == license_name and item.observed is not None]
+        return max(found, key=lambda item: item.observed or datetime.min, default=None)
+
     def reported(self, license_name: str) -> datetime | None:
         """When a license was last reported on."""
-        return max((s.observed for s in self.sources if s.license == license_name and s.observed), default=None)
+        source = self.newest(license_name)
+        return source.observed if source is not None else None
 
     def sources_of(self, license_name: str) -> list[str]:
         """Who counts a license."""
@@ -142,7 +155,7 @@ def _source(meter: Json, reports: Iterable[Json]) -> SourceUse:
         if spec.get("source", "default") == name and any(m["license"] == license_name for m in spec["meters"])
     ]
     return SourceUse(
-        source="prometheus" if name == _PROMETHEUS else name,
+        source=PROMETHEUS if name == "@prometheus" else name,
         license=license_name,
         value=meter["value"],
         total=meter["total"],
