@@ -19,11 +19,11 @@ from clientorg.control.allocations import Allocations
 from clientorg.control.clock import Clock, rfc3339, rfc3339_micro
 from clientorg.control.deletion import Deleter
 from clientorg.control.gather import (
+    freshness,
     licensing_problem,
     org_of,
     report_samples,
     situation_of,
-    staleness,
     workspace_problem,
 )
 from clientorg.control.samples import Samples
@@ -151,7 +151,10 @@ class ClientReconciler:
             return await self._without_terms(client, pool, problem)
         decision = decide(situation)
         facts = self._facts(client, pool, plan, decision)
-        facts = replace(facts, staleness=staleness(decision.usage, pool, self._with.samples.seen(client), samples, now))
+        fresh = freshness(decision.usage, pool, self._with.samples.seen(client), samples, now)
+        facts = replace(facts, staleness=fresh.staleness)
+        if fresh.stale_from is not None and not facts.is_purged:
+            decision = replace(decision, next_due=min(decision.next_due or fresh.stale_from, fresh.stale_from))
         if facts.wanted and self._is_undecided(client, facts):
             return DONE  # the pool has not decided yet; its pass asks for another one here
         if decision.purge:

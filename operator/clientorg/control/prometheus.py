@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -176,9 +177,11 @@ class Poller:
 
     def _take(self, pool: Pool, values: Values) -> None:
         """Keep the answer, and wake the clients for which something is new: seen again, or counted on."""
-        before = self.samples.answers.get(pool.name)
-        self.samples.answers[pool.name] = (self.clock.now(), values)
-        old = before[1] if before is not None else {}
+        now, before = self.clock.now(), self.samples.answers.get(pool.name)
+        self.samples.answers[pool.name] = (now, values)
+        stale_after = timedelta(seconds=pool.usage.stale_after_seconds)
+        # After a long silence also those who used nothing in it are looked at: their condition says that they are stale.
+        old = before[1] if before is not None and now - before[0] < stale_after else {}
         for org_id in old.keys() | values.keys():
             if old.get(org_id) != values.get(org_id):
                 name = self.store.client_of_org(pool.name[0], org_id)
