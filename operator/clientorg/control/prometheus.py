@@ -180,7 +180,7 @@ class Poller:
         now, before = self.clock.now(), self.samples.answers.get(pool.name)
         self.samples.answers[pool.name] = (now, values)
         stale_after = timedelta(seconds=pool.usage.stale_after_seconds)
-        # After a long silence also those who used nothing in it are looked at: their condition says that they are stale.
+        # After a long silence also those who used nothing in it are looked at: their condition says that it is stale.
         old = before[1] if before is not None and now - before[0] < stale_after else {}
         for org_id in old.keys() | values.keys():
             if old.get(org_id) != values.get(org_id):
