@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from clientorg.domain.allocation import adopt, reduce
 from clientorg.domain.client_status import Facts, Problem, Run, refused_status, status_of
 from clientorg.domain.conditions import find
 from clientorg.domain.decision import Decision, decide
+from clientorg.domain.lifecycle import brake_ends
 from clientorg.domain.merge_patch import merge_patch
 from clientorg.domain.messages import Entry, Outbox, from_status, to_status
 from clientorg.domain.notices import add_all, failing_text, notices, without_outdated
@@ -96,6 +98,7 @@ class ClientReconciler:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._with = surroundings
+        self._purge_begins = asyncio.Lock()
 
     async def reconcile(self, name: Name) -> Result:
         """One pass. Raises ApiError and UnreachableError, which pass."""
@@ -362,9 +365,7 @@ class ClientReconciler:
         """
         record = decision.deactivation
         if record is None or client.purge_started is None:
-            facts = self._with_messages(client, plan, facts, decision)[0]
-            after = await self._patch_status(client, facts, decision)
-            return Result(0.0 if after.version != client.version else 1.0)
+            return await self._begin_purge(client, plan, facts, decision)
         if not await self._with.deleter.is_still_to_be_purged(client):
             raise ConflictError(409, "Conflict", "the client changed before its purge")
         left = await self._with.workspaces.delete(org_of(client))
@@ -375,6 +376,16 @@ class ClientReconciler:
         record = replace(record, purged=self._with.clock.now())
         facts = replace(facts, deactivation=record, holder=replace(facts.holder, held={}), used={})
         return await self._finish(client, plan, facts, decision, Outcome())
+
+    async def _begin_purge(self, client: Client, plan: Plan, facts: Facts, decision: Decision) -> Result:
+        """Write down that the purge begins; one client at a time, so that each is counted before the next one."""
+        async with self._purge_begins:
+            begun = self._with.store.purges_started(client.name[0])
+            if brake_ends(begun, self._with.clock.now(), self._with.purges_per_hour) is not None:
+                return Result(0.0)  # others began since this was decided: decide again
+            facts = self._with_messages(client, plan, facts, decision)[0]
+            after = await self._patch_status(client, facts, decision)
+        return Result(0.0 if after.version != client.version else 1.0)
 
 
 _UNREMARKABLE = frozenset({Reason.PROVISIONING, Reason.DELETING, Reason.PAUSING, Reason.RESUMING, Reason.PURGING})
