@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -62,10 +63,10 @@ def live_through(clock: DevClock, client: Client, moments: Sequence[datetime]) -
     """Step the clock to each of these, and let the operator answer."""
     for moment in moments:
         clock.set(moment)
-        client.expect(lambda it, at=moment: _answered(it, at), f"have lived through {moment}")
+        client.expect(partial(_answered, moment), f"have lived through {moment}")
 
 
-def _answered(manifest: Json, moment: datetime) -> bool:
+def _answered(moment: datetime, manifest: Json) -> bool:
     due = [days for days in (30, 14, 7, 1) if PURGE - timedelta(days=days) <= moment]
     return sent(manifest) == due
 
