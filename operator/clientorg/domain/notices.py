@@ -15,9 +15,9 @@ from clientorg.api.notifications import Channel, DeliveryState, NotificationKind
 from clientorg.domain import outbox as box
 from clientorg.domain.client_status import Facts, state_of
 from clientorg.domain.decision import Decision
-from clientorg.domain.lifecycle import Deactivation
+from clientorg.domain.lifecycle import Deactivation, Terms, purge_told
 from clientorg.domain.messages import Entry, Outbox, new_entry
-from clientorg.domain.records import deactivation_of
+from clientorg.domain.records import deactivation_of, format_time
 
 Json = dict[str, Any]
 
@@ -98,6 +98,14 @@ def _deactivation(
 def reminder_key(record: Deactivation, days: int) -> str:
     """Key of a reminder: of this deactivation, this announced date, so many days before it."""
     return f"reminder-{record.since.strftime('%Y%m%dT%H%M%SZ')}-{record.purge_after.strftime('%Y%m%d')}-{days}"
+
+
+def as_of(entry: Entry, record: Deactivation | None, now: datetime, terms: Terms) -> Entry:
+    """The message as it is true when it is delivered now: a last reminder that comes late moves the purge it tells."""
+    if entry.kind != NotificationKind.REMINDER or record is None or record.purge_started is not None:
+        return entry
+    purge_after = purge_told(record, int(entry.params.get("days", "0")), now, terms)
+    return replace(entry, params={**entry.params, "purgeAfter": format_time(purge_after)})
 
 
 def delivered_reminders(outbox: Outbox, record: Deactivation | None) -> dict[int, datetime]:
