@@ -15,7 +15,7 @@ import pytest
 
 from clientorg.cluster.resources import CONFIG_MAPS, NAMESPACES, RESOURCE_QUOTAS
 from tests.cluster.operators import Operators
-from tests.cluster.verbs import Agency, Client, Json, condition_of, expect_never, messages_of
+from tests.cluster.verbs import Agency, Client, Json, Plan, condition_of, expect_never, messages_of
 from tests.controlplane.waiting import wait_until
 from tests.support.devclock import START, DevClock, rfc3339
 from tests.support.process import OperatorProcess
@@ -288,3 +288,35 @@ def test_purge_begins_once_and_is_finished_after_a_crash(
     assert acme.kube.find(NAMESPACES, acme.workspace) is None
     acme.edit(state="Deactivated")
     acme.expect_ready()
+
+
+def test_plan_that_is_wrong_or_gone_leaves_stopped_clients_as_they_are(tokyo: Agency, clock: DevClock) -> None:
+    tokyo.new_plan("special")
+    gone, full = (tokyo.ready_client(name, plan="special", licenses={"visitors": 10}) for name in ("gone", "full"))
+    tokyo.report(full.org_id, clock.now, visitors=10)
+    full.expect_state("Paused", "QuotaExhausted")
+    deactivate(gone)
+    plan = Plan(tokyo.kube, tokyo.name, "special")
+
+    plan.edit(timeZone="Asia/Tokio")
+
+    for client in (gone, full):
+        client.expect_stalled("PlanInvalid", "Asia/Tokio")
+    plan.delete()
+    for client in (gone, full):
+        client.expect_stalled("PlanNotFound", "special")
+    assert gone.status["state"] == "Deactivated"
+    assert (full.status["state"], full.status["pauseReasons"]) == ("Paused", ["QuotaExhausted"])
+    clock.set(PURGE + timedelta(days=400))
+    gone.ask_for_reconcile()
+    gone.expect(lambda it: it["status"].get("lastHandledReconcileAt") == "now", "have looked")
+    assert gone.has(CONFIG_MAPS, "portal"), "nothing is purged without terms"
+    clock.set(START)
+
+    tokyo.new_plan("special")
+
+    full.expect_state("Paused", "QuotaExhausted")
+    gone.expect_state("Deactivated")
+    assert len(messages_of(full.read(), "paused")) == 1
+    assert len(messages_of(gone.read(), "deactivated")) == 1
+    assert gone.status["deactivation"]["purgeAfter"] == rfc3339(PURGE)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from clientorg.api.clientorg import OrgState, WantedState
+from clientorg.api.clientorg import OrgState, PauseReason, WantedState
 from clientorg.api.conditions import ConditionType, Reason
 from clientorg.api.meta import FINALIZER, LABEL_ORG_ID
 from clientorg.api.notifications import Channel
@@ -39,6 +39,7 @@ from clientorg.domain.lifecycle import brake_ends
 from clientorg.domain.merge_patch import merge_patch
 from clientorg.domain.messages import Entry, Outbox, from_status, to_status
 from clientorg.domain.notices import add_all, failing_text, notices, without_outdated
+from clientorg.domain.records import deactivation_of, usage_of
 from clientorg.errors import ConflictError, InputError, InvalidError, PlanError
 from clientorg.notify.sender import channels_of
 
@@ -125,6 +126,9 @@ class ClientReconciler:
         grants = pool.grants.get(client.uid, ()) if pool is not None else ()
         holder = adopt(client.holder, grants)
         holder = replace(holder, held=reduce(holder.held, client.wanted, client.used).held)
+        status = client.status
+        deactivation = deactivation_of(status)
+        pause_reasons = tuple(PauseReason(reason) for reason in status.get("pauseReasons") or ())
         facts = Facts(
             generation=client.generation,
             org_id=client.org_id,
@@ -134,9 +138,15 @@ class ClientReconciler:
             asked=client.asked,
             wanted=client.wanted,
             used=client.used,
+            usage=usage_of(status),
             licensing=licensing_problem(client, pool),
             workspace=problem,
             established=client.last_grant > 0,
+            pause_reasons=pause_reasons,
+            exhausted=tuple(name for name, used in client.used.items() if used >= holder.held.get(name, 0)),
+            deactivation=deactivation,
+            run=Run.STOPPED if pause_reasons or deactivation is not None else Run.RUNNING,
+            undelivered=failing_text(from_status(status.get("outbox") or ())),
             reconcile_requested=client.reconcile_requested,
         )
         await self._patch_status(client, facts, keep=_REMEMBERED)
