@@ -19,6 +19,7 @@ from tests.cluster.operators import LEASE, Operators
 from tests.cluster.verbs import Agency
 from tests.controlplane.choose import Cluster, open_cluster
 from tests.controlplane.waiting import wait_until
+from tests.support.devclock import START, DevClock
 from tests.support.install import NAMESPACE, SERVICE_ACCOUNT, install
 from tests.support.kube import Access, Kube, RefusedError
 from tests.support.process import OperatorProcess
@@ -79,6 +80,24 @@ def operators_of_session(operator_kubeconfig: Path, tmp_path_factory: pytest.Tem
 def operator(operators_of_session: Operators, api: Kube) -> OperatorProcess:
     """The shared operator, running."""
     return operators_of_session.shared()
+
+
+@pytest.fixture(scope="session")
+def _clock_of_session(tmp_path_factory: pytest.TempPathFactory) -> DevClock:
+    return DevClock(tmp_path_factory.mktemp("clock") / "now")
+
+
+@pytest.fixture
+def clock(_clock_of_session: DevClock) -> DevClock:
+    """The development clock, where each story begins."""
+    _clock_of_session.set(START)
+    return _clock_of_session
+
+
+@pytest.fixture
+def clockwork(operators_of_session: Operators, clock: DevClock, api: Kube) -> OperatorProcess:
+    """The operator on the development clock, shared by all tests that step it."""
+    return operators_of_session.shared_on(clock)
 
 
 @pytest.fixture

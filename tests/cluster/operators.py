@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from tests.controlplane.waiting import DeadlineExceededError, wait_until
+from tests.support.devclock import DevClock
 from tests.support.process import OperatorProcess
 
 LEASE: Final = "clientorg-operator"
@@ -28,6 +29,7 @@ class Operators:
         self.kubeconfig = kubeconfig
         self._logs = logs
         self._shared: OperatorProcess | None = None
+        self._shared_on: DevClock | None = None
         self._all: list[OperatorProcess] = []
         self._numbers = itertools.count(1)
 
@@ -54,8 +56,16 @@ class Operators:
 
     def shared(self) -> OperatorProcess:
         """The one that tests share; started anew when it does not run."""
-        if self._shared is None or not self._shared.is_running():
-            self._shared = self.start(audit_seconds=AUDIT_SECONDS)
+        return self._share(None, audit_seconds=AUDIT_SECONDS)
+
+    def shared_on(self, clock: DevClock) -> OperatorProcess:
+        """The one that tests share which step the clock; it may talk to servers on this machine."""
+        return self._share(clock, dev_clock=clock.path, allow_loopback=True, leader_election=False)
+
+    def _share(self, clock: DevClock | None, **settings: object) -> OperatorProcess:
+        if self._shared is None or not self._shared.is_running() or self._shared_on is not clock:
+            self.stop_all()
+            self._shared, self._shared_on = self.start(**settings), clock
         return self._shared
 
     def stop_all(self) -> None:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 import httpx
 
 from clientorg.api.meta import ANNOTATION_CONFIRM_DELETION, ANNOTATION_RECONCILE
-from clientorg.cluster.resources import CLIENT_ORGS, EVENTS, NAMESPACES, ORG_PLANS, QUOTA_POOLS, Resource
+from clientorg.cluster.resources import (
+    CLIENT_ORGS,
+    EVENTS,
+    NAMESPACES,
+    ORG_PLANS,
+    QUOTA_POOLS,
+    USAGE_REPORTS,
+    Resource,
+)
 from tests.controlplane.waiting import DeadlineExceededError, wait_until
 from tests.support import builders
+from tests.support.devclock import rfc3339
 from tests.support.kstatus import KStatus, kstatus
 from tests.support.kube import Kube, RefusedError
 
@@ -189,6 +199,38 @@ class Client(Handle):
 
         return self.expect(waits, f"wait at position {position} with {words}")
 
+    @property
+    def used(self) -> dict[str, int]:
+        """License to quantity used, where somebody reported."""
+        return used_of(self.read())
+
+    @property
+    def outbox(self) -> list[Json]:
+        """The messages, oldest first."""
+        return list(self.status.get("outbox", []))
+
+    def expect_used(self, **licenses: int) -> Json:
+        """Wait until exactly this is used."""
+        return self.expect(lambda it: used_of(it) == licenses, f"have used {licenses}")
+
+    def expect_state(self, state: str, *pause_reasons: str) -> Json:
+        """Wait until it is in this state, for these reasons, with its present spec answered and nothing under way."""
+
+        def holds(manifest: Json) -> bool:
+            status = manifest["status"]
+            found = (status.get("state"), tuple(status.get("pauseReasons", ())))
+            return found == (state, pause_reasons) and kstatus(manifest) is KStatus.CURRENT
+
+        return self.expect(holds, f"be {state} {pause_reasons}")
+
+    def expect_message(self, kind: str, **params: str) -> Json:
+        """Wait until the outbox has a message of that kind with these params; returns the entry."""
+
+        def found(manifest: Json) -> bool:
+            return bool(messages_of(manifest, kind, **params))
+
+        return messages_of(self.expect(found, f"have a message {kind} {params}"), kind, **params)[0]
+
     def child(self, resource: Resource, name: str) -> Json:
         """An object of the workspace."""
         return self.kube.get(resource, name, self.workspace)
@@ -236,6 +278,16 @@ class Pool(Handle):
         return self.expect(holds, f"have {licenses} allocated and nothing in flight")
 
 
+class Report(Handle):
+    """A UsageReport."""
+
+    resource = USAGE_REPORTS
+
+    def say(self, observed: datetime, **licenses: int) -> None:
+        """Count on: these totals were true at that time."""
+        self.edit(observedTime=rfc3339(observed), meters=builders.meters(licenses))
+
+
 class Plan(Handle):
     """An OrgPlan."""
 
@@ -274,6 +326,11 @@ class Agency:
         client = self.client(name, **fields)
         client.expect_ready()
         return client
+
+    def report(self, org_id: str, observed: datetime, name: str = "usage", source: str = "", **licenses: int) -> Report:
+        """Create a report of what a client has used so far, by default of the source `default`."""
+        self.kube.create(builders.report(self.name, org_id, observed, name, source, **licenses))
+        return Report(self.kube, self.name, name)
 
     def clients(self, count: int, prefix: str = "client", **fields: Any) -> list[Client]:
         """Create so many clients, in order."""
@@ -344,6 +401,21 @@ def is_ready(manifest: Json) -> bool:
 def granted_of(manifest: Json) -> dict[str, int]:
     """License to quantity held."""
     return {item["name"]: item["granted"] for item in (manifest.get("status") or {}).get("licenses") or []}
+
+
+def used_of(manifest: Json) -> dict[str, int]:
+    """License to quantity used, where somebody reported."""
+    licenses = (manifest.get("status") or {}).get("licenses") or []
+    return {item["name"]: item["used"] for item in licenses if "used" in item}
+
+
+def messages_of(manifest: Json, kind: str, **params: str) -> list[Json]:
+    """The messages of that kind in the outbox, with these params."""
+    return [
+        entry
+        for entry in (manifest.get("status") or {}).get("outbox") or []
+        if entry["kind"] == kind and params.items() <= entry["params"].items()
+    ]
 
 
 def license_items(licenses: Mapping[str, int]) -> list[Json]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+
+from tests.support.devclock import rfc3339
 
 Json = dict[str, Any]
 API_VERSION = "clientorg.dev/v1alpha1"
@@ -63,3 +67,23 @@ def client(
             **spec,
         },
     }
+
+
+def report(
+    agency: str, org_id: str, observed: datetime, name: str = "usage", source: str = "", **licenses: int
+) -> Json:
+    """A UsageReport: what was counted of each license, given as keywords, until that time."""
+    spec: Json = {"orgID": org_id, "observedTime": rfc3339(observed), "meters": meters(licenses)}
+    if source:
+        spec["source"] = source
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "UsageReport",
+        "metadata": {"name": name, "namespace": agency},
+        "spec": spec,
+    }
+
+
+def meters(licenses: Mapping[str, int]) -> list[Json]:
+    """Counts as a report lists them."""
+    return [{"license": license, "value": value} for license, value in licenses.items()]

@@ -18,10 +18,13 @@ import yaml
 from clientorg.cluster.resources import (
     BLUEPRINT_RESOURCES,
     CLIENT_ORGS,
+    DAEMON_SETS,
     EVENTS,
     LEASES,
     ORG_PLANS,
     QUOTA_POOLS,
+    REPLICA_SETS,
+    USAGE_REPORTS,
     WORKSPACE_RESOURCES,
     Resource,
 )
@@ -48,7 +51,8 @@ POLICY_BINDINGS: Final = Resource(
 _KNOWN: Final = {
     (resource.api_version, resource.kind): resource
     for resource in (
-        *(CLIENT_ORGS, QUOTA_POOLS, ORG_PLANS, EVENTS, LEASES),
+        *(CLIENT_ORGS, QUOTA_POOLS, ORG_PLANS, USAGE_REPORTS, EVENTS, LEASES),
+        *(REPLICA_SETS, DAEMON_SETS),
         *(PODS, SECRETS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, POLICIES, POLICY_BINDINGS),
         *WORKSPACE_RESOURCES,
         *BLUEPRINT_RESOURCES,
@@ -204,6 +208,13 @@ class Kube:
         patch = [{"op": "add", "path": pointer, "value": value}]
         path = resource.path(namespace, name)
         return self.request("PATCH", path, patch, content_type="application/json-patch+json", fieldManager=MANAGER)
+
+    def apply(self, manifest: Json, manager: str, **params: str) -> Json:
+        """A server-side apply without force, as GitOps tools do it. Raises RefusedError (409) on a conflict."""
+        metadata = manifest["metadata"]
+        path = resource_of(manifest).path(metadata.get("namespace"), metadata["name"])
+        content_type = "application/apply-patch+yaml"
+        return self.request("PATCH", path, manifest, content_type=content_type, fieldManager=manager, **params)
 
     def replace(self, manifest: Json) -> Json:
         """PUT an object; with a resourceVersion in it, only if it did not change."""

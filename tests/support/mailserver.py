@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP as POLICY
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -201,3 +202,67 @@ def smtp_secret(**data: str) -> dict[str, Any]:
     named = {"ca.crt" if key == "ca" else key: value for key, value in data.items()}
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in named.items()}
     return {"metadata": {"name": "clientorg-smtp", "namespace": "agency-tokyo"}, "data": encoded}
+
+
+class MailHost:
+    """The servers above in a thread with a loop of its own, for tests that are not asynchronous. A context manager.
+
+    Attributes:
+        received: what the server has taken, over all its starts.
+        port: of 127.0.0.1; the same at each start.
+    """
+
+    def __init__(self) -> None:
+        self.mood = Mood()
+        self.received: list[Received] = []
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._serving = AsyncExitStack()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def start(self) -> None:
+        """Listen, without TLS and login, as a server on the operator's own machine may."""
+
+        async def start() -> None:
+            server = await self._serving.enter_async_context(mail_server(login=False, mood=self.mood, port=self.port))
+            server.received = self.received
+            self.port = server.port
+
+        self._run(start())
+
+    def stop(self) -> None:
+        """Refuse connections, and drop those there are."""
+        self.speak()
+        self._run(self._serving.aclose())
+
+    def fall_silent(self) -> None:
+        """Answer nobody until `speak`."""
+
+        async def fall_silent() -> None:
+            self.mood.silent = asyncio.Event()
+
+        self._run(fall_silent())
+
+    def speak(self) -> None:
+        """Answer again, also those who wait."""
+        if self.mood.silent is not None:
+            self._loop.call_soon_threadsafe(self.mood.silent.set)
+            self.mood.silent = None
+
+    def mails_to(self, address: str) -> list[EmailMessage]:
+        """What the server took for an address, oldest first."""
+        return [mail.message for mail in list(self.received) if mail.recipients == [address]]
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)

@@ -49,7 +49,6 @@ def situation(**fields: Any) -> Situation:
         "told": (),
         "terms": TERMS,
         "deactivation": None,
-        "is_provisioned": True,
     }
     return Situation(**default | fields)
 

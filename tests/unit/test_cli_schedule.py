@@ -59,7 +59,7 @@ def record_with(*reminders: Reminder) -> Deactivation:
 def test_reminders_are_told_by_where_they_stand() -> None:
     purge = record_with().purge_after
     record = record_with(
-        Reminder(30, purge - timedelta(days=14), skipped=True), Reminder(14, purge - timedelta(days=14))
+        Reminder(30, purge - timedelta(days=14), purge, skipped=True), Reminder(14, purge - timedelta(days=14), purge)
     )
     now = purge - timedelta(days=6)
     assert [(text, state) for _, text, state in agenda(record, TERMS, now)] == [

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from clientorg.api.clientorg import OrgState, WantedState
+from clientorg.api.clientorg import OrgState, PauseReason, WantedState
 from clientorg.api.conditions import ConditionType, Reason
 from clientorg.api.meta import FINALIZER, LABEL_ORG_ID
-from clientorg.api.notifications import Channel
+from clientorg.api.notifications import Channel, NotificationKind
 from clientorg.cluster.events import Happening, Regarding
 from clientorg.cluster.resources import CLIENT_ORGS
 from clientorg.cluster.rest import Api
@@ -19,11 +20,11 @@ from clientorg.control.allocations import Allocations
 from clientorg.control.clock import Clock, rfc3339, rfc3339_micro
 from clientorg.control.deletion import Deleter
 from clientorg.control.gather import (
+    freshness,
     licensing_problem,
     org_of,
     report_samples,
     situation_of,
-    staleness,
     workspace_problem,
 )
 from clientorg.control.samples import Samples
@@ -34,9 +35,11 @@ from clientorg.domain.allocation import adopt, reduce
 from clientorg.domain.client_status import Facts, Problem, Run, refused_status, status_of
 from clientorg.domain.conditions import find
 from clientorg.domain.decision import Decision, decide
+from clientorg.domain.lifecycle import brake_ends
 from clientorg.domain.merge_patch import merge_patch
 from clientorg.domain.messages import Entry, Outbox, from_status, to_status
 from clientorg.domain.notices import add_all, failing_text, notices, without_outdated
+from clientorg.domain.records import deactivation_of, usage_of
 from clientorg.errors import ConflictError, InputError, InvalidError, PlanError
 from clientorg.notify.sender import channels_of
 
@@ -96,6 +99,7 @@ class ClientReconciler:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._with = surroundings
+        self._purge_begins = asyncio.Lock()
 
     async def reconcile(self, name: Name) -> Result:
         """One pass. Raises ApiError and UnreachableError, which pass."""
@@ -122,6 +126,9 @@ class ClientReconciler:
         grants = pool.grants.get(client.uid, ()) if pool is not None else ()
         holder = adopt(client.holder, grants)
         holder = replace(holder, held=reduce(holder.held, client.wanted, client.used).held)
+        status = client.status
+        deactivation = deactivation_of(status)
+        pause_reasons = tuple(PauseReason(reason) for reason in status.get("pauseReasons") or ())
         facts = Facts(
             generation=client.generation,
             org_id=client.org_id,
@@ -131,9 +138,15 @@ class ClientReconciler:
             asked=client.asked,
             wanted=client.wanted,
             used=client.used,
+            usage=usage_of(status),
             licensing=licensing_problem(client, pool),
             workspace=problem,
-            established=client.last_grant > 0,
+            established=client.last_grant > 0 and self._with.workspaces.exists(client.namespace),
+            pause_reasons=pause_reasons,
+            exhausted=tuple(name for name, used in client.used.items() if used >= holder.held.get(name, 0)),
+            deactivation=deactivation,
+            run=Run.STOPPED if pause_reasons or deactivation is not None else Run.RUNNING,
+            undelivered=failing_text(from_status(status.get("outbox") or ())),
             reconcile_requested=client.reconcile_requested,
         )
         await self._patch_status(client, facts, keep=_REMEMBERED)
@@ -151,7 +164,11 @@ class ClientReconciler:
             return await self._without_terms(client, pool, problem)
         decision = decide(situation)
         facts = self._facts(client, pool, plan, decision)
-        facts = replace(facts, staleness=staleness(decision.usage, pool, self._with.samples.seen(client), samples, now))
+        fresh = freshness(decision.usage, pool, self._with.samples.seen(client), samples, now)
+        is_asked = not decision.is_deactivated  # nothing runs in it that could be reported
+        facts = replace(facts, staleness=fresh.staleness if is_asked else "")
+        if fresh.stale_from is not None and is_asked:
+            decision = replace(decision, next_due=min(decision.next_due or fresh.stale_from, fresh.stale_from))
         if facts.wanted and self._is_undecided(client, facts):
             return DONE  # the pool has not decided yet; its pass asks for another one here
         if decision.purge:
@@ -310,6 +327,11 @@ class ClientReconciler:
         for crossing in decision.new_crossings if decision is not None else ():
             note = f"{crossing.percent} % of {crossing.license} are used in period {crossing.period}"
             self._event(client, "Warning", "ThresholdReached", note, "/".join(map(str, crossing.key)), now)
+        told = {entry["key"] for entry in before.get("outbox") or ()}
+        for entry in status.get("outbox") or ():
+            if entry["kind"] == NotificationKind.REMINDER and entry["key"] not in told:
+                note = f"everything will be deleted after {entry['params']['purgeAfter']}; reactivate the client before"
+                self._event(client, "Warning", "PurgeReminder", note, entry["key"], now)
         old = find(before.get("conditions") or (), ConditionType.READY)
         new = find(status["conditions"], ConditionType.READY)
         if new is None or (old is not None and (old["status"], old["reason"]) == (new["status"], new["reason"])):
@@ -359,9 +381,7 @@ class ClientReconciler:
         """
         record = decision.deactivation
         if record is None or client.purge_started is None:
-            facts = self._with_messages(client, plan, facts, decision)[0]
-            after = await self._patch_status(client, facts, decision)
-            return Result(0.0 if after.version != client.version else 1.0)
+            return await self._begin_purge(client, plan, facts, decision)
         if not await self._with.deleter.is_still_to_be_purged(client):
             raise ConflictError(409, "Conflict", "the client changed before its purge")
         left = await self._with.workspaces.delete(org_of(client))
@@ -372,6 +392,16 @@ class ClientReconciler:
         record = replace(record, purged=self._with.clock.now())
         facts = replace(facts, deactivation=record, holder=replace(facts.holder, held={}), used={})
         return await self._finish(client, plan, facts, decision, Outcome())
+
+    async def _begin_purge(self, client: Client, plan: Plan, facts: Facts, decision: Decision) -> Result:
+        """Write down that the purge begins; one client at a time, so that each is counted before the next one."""
+        async with self._purge_begins:
+            begun = self._with.store.purges_started(client.name[0])
+            if brake_ends(begun, self._with.clock.now(), self._with.purges_per_hour) is not None:
+                return Result(0.0)  # others began since this was decided: decide again
+            facts = self._with_messages(client, plan, facts, decision)[0]
+            after = await self._patch_status(client, facts, decision)
+        return Result(0.0 if after.version != client.version else 1.0)
 
 
 _UNREMARKABLE = frozenset({Reason.PROVISIONING, Reason.DELETING, Reason.PAUSING, Reason.RESUMING, Reason.PURGING})

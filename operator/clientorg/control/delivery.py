@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import TracebackType
 
 from clientorg.cluster.resources import SECRETS
@@ -10,6 +11,8 @@ from clientorg.control.clock import Clock
 from clientorg.control.gather import org_of
 from clientorg.control.store import Client, Plan, Store
 from clientorg.domain.messages import Due
+from clientorg.domain.notices import as_of
+from clientorg.domain.records import deactivation_of
 from clientorg.domain.substitution import substitute
 from clientorg.errors import NotificationError
 from clientorg.notify.destinations import Destinations
@@ -55,7 +58,9 @@ class Delivery:
             support_url=substitute(links.get("support"), variables),
             license_names=self._license_names(client),
         )
-        await self._sender.send(due, _recipient(client), terms, self._clock.now())
+        now = self._clock.now()
+        entry = as_of(due.entry, deactivation_of(client.status), now, plan.template.terms)
+        await self._sender.send(replace(due, entry=entry), _recipient(client), terms, now)
 
     def _license_names(self, client: Client) -> dict[str, str]:
         pool = self._store.pools.get((client.name[0], client.pool))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from clientorg.api.clientorg import WantedState
@@ -67,7 +68,6 @@ def situation_of(
         told=crossings_of(status),
         terms=plan.template.terms,
         deactivation=deactivation_of(status),
-        is_provisioned=client.last_grant > 0,
         recent_purges=_recent_purges(store, client, now),
         purges_per_hour=purges_per_hour,
         has_delivered=delivered_reminders(from_status(status.get("outbox") or ()), deactivation_of(status)),
@@ -92,15 +92,31 @@ def report_samples(store: Store, client: Client, now: datetime) -> list[Sample]:
     ]
 
 
-def staleness(usage: Usage, pool: Pool | None, seen: datetime | None, samples: Sequence[Sample], now: datetime) -> str:
-    """When usage was last reported, if that is too long ago; nobody is paused or resumed for that."""
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How long ago usage was reported.
+
+    Attributes:
+        staleness: when it was last reported, if that is too long ago; nobody is paused or resumed for that.
+        stale_from: when it will be too long ago, if nothing is reported until then.
+    """
+
+    staleness: str = ""
+    stale_from: datetime | None = None
+
+
+def freshness(
+    usage: Usage, pool: Pool | None, seen: datetime | None, samples: Sequence[Sample], now: datetime
+) -> Freshness:
+    """How long ago usage was reported; `seen` is when the pool's server last said something of the client."""
     if pool is None or not usage.meters:
-        return ""
+        return Freshness()
     times = [meter.observed for meter in usage.meters.values()] + [sample.observed for sample in samples]
     last = max([*times, *([seen] if seen is not None else [])])
-    if now - last <= timedelta(seconds=pool.usage.stale_after_seconds):
-        return ""
-    return (
+    stale_from = last + timedelta(seconds=pool.usage.stale_after_seconds)
+    if now < stale_from:
+        return Freshness(stale_from=stale_from)
+    return Freshness(
         f"usage was last reported for {last.strftime('%Y-%m-%dT%H:%M:%SZ')}; the client is neither paused nor resumed "
         "while nothing is reported. Look at the metering agent, or at the pool's condition UsageSourceReady"
     )

@@ -35,8 +35,10 @@ from clientorg.cluster.resources import (
 from clientorg.cluster.rest import Api
 from clientorg.domain.workloads import (
     desired_pods,
+    is_applied_elsewhere,
     is_bare,
     is_finished,
+    is_gone,
     is_terminating,
     present_pods,
     snapshot_of,
@@ -65,6 +67,22 @@ class Stopped:
     blocked: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a resume has not brought back yet.
+
+    Attributes:
+        pods: that their controllers have to make.
+        kept: bare ones that we have to make; they are known to nobody else.
+    """
+
+    pods: int
+    kept: int
+
+    def __bool__(self) -> bool:
+        return bool(self.pods or self.kept)
+
+
 class Pauser:
     """Stops and resumes the workloads of one workspace at a time."""
 
@@ -80,7 +98,7 @@ class Pauser:
             ApiError: something could not be listed.
         """
         await asyncio.gather(self._suspend_all(JOBS, namespace), self._suspend_all(CRON_JOBS, namespace))
-        pods = [pod for pod in await self._api.list_all(PODS, namespace) if not is_finished(pod)]
+        pods = [pod for pod in await self._api.list_all(PODS, namespace) if not is_gone(pod)]
         outcomes = await asyncio.gather(*(self._stop_pod(namespace, pod) for pod in pods))
         blocked = tuple((pod["metadata"]["name"], why) for pod, why in zip(pods, outcomes, strict=True) if why)
         return Stopped(len(pods), blocked)
@@ -93,11 +111,14 @@ class Pauser:
     async def _suspend(self, resource: Resource, namespace: str, item: Json) -> None:
         """Mark and suspend in one write, so that there is never a suspension whose origin is unknown.
 
-        What its owner suspended, or has ended, is left alone; so is a Job of a suspended CronJob's past.
+        What its owner suspended, or has ended, is left alone. A Job is suspended in any case, because its pods could
+        not be deleted otherwise without counting as failures.
         """
         metadata, spec = item["metadata"], item["spec"]
         if spec.get("suspend") or is_terminating(item) or is_finished(item):
             return
+        if resource is CRON_JOBS and is_applied_elsewhere(item, FIELD_MANAGER, "suspend"):
+            return  # Git says so, and would say so again; the gate holds whatever it begins
         patch: Json = {
             "metadata": {
                 "resourceVersion": metadata["resourceVersion"],
@@ -152,23 +173,22 @@ class Pauser:
 
     # -- resume -------------------------------------------------------------------------------------------------
 
-    async def resume(self, namespace: str, now: str, touch: bool) -> int:
-        """Bring everything back; returns how many pods are still missing. To be called until that is none.
+    async def resume(self, namespace: str, touch: str | None) -> Missing:
+        """Bring everything back; returns what is still missing. To be called until that is nothing.
 
         Args:
-            now: RFC 3339, for the mark of the touch.
-            touch: wake the controllers. After pods were refused they back off, up to 16 minutes; any change of
-                their object makes them look again at once.
+            touch: another value each time, to wake the controllers with; None leaves them alone. After pods were
+                refused they back off, up to 16 minutes; any change of their object makes them look again at once.
         """
         await asyncio.gather(self._unsuspend_all(JOBS, namespace), self._unsuspend_all(CRON_JOBS, namespace))
-        missing = await self._restore_pods(namespace)
+        kept, missing = await self._restore_pods(namespace), 0
         for resource in _TOUCHED:
             items = [item for item in await self._api.list_all(resource, namespace) if not is_terminating(item)]
             short = [item for item in items if desired_pods(item) > present_pods(item)]
             missing += sum(desired_pods(item) - present_pods(item) for item in short)
-            if touch:
-                await asyncio.gather(*(self._touch(resource, namespace, item, now) for item in short))
-        return missing
+            if touch is not None:
+                await asyncio.gather(*(self._touch(resource, namespace, item, touch) for item in short))
+        return Missing(missing, kept)
 
     async def _unsuspend_all(self, resource: Resource, namespace: str) -> None:
         items = await self._api.list_all(resource, namespace)
@@ -217,8 +237,8 @@ class Pauser:
         await self._delete_quietly(CONFIG_MAPS, namespace, kept["metadata"]["name"])
         return True
 
-    async def _touch(self, resource: Resource, namespace: str, item: Json, now: str) -> None:
-        patch = {"metadata": {"annotations": {ANNOTATION_RESUMED: now}}}
+    async def _touch(self, resource: Resource, namespace: str, item: Json, value: str) -> None:
+        patch = {"metadata": {"annotations": {ANNOTATION_RESUMED: value}}}
         try:
             await self._api.patch(resource, namespace, item["metadata"]["name"], patch)
         except NotFoundError:

@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -93,7 +94,7 @@ def read_answer(document: Any, usage: PrometheusUsage, licenses: Mapping[str, in
     for org_id, license in sorted(twice):
         values[org_id].pop(license, None)
         ignored.append(f"{org_id}: {license} is there twice; max by ({usage.org_id_label}, {usage.license_label})")
-    return Answer(values, tuple(ignored))
+    return Answer({org_id: found for org_id, found in values.items() if found}, tuple(ignored))
 
 
 def _number(value: Any) -> int | None:
@@ -115,6 +116,15 @@ class SourceState:
     clients: int = 0
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked last, and when it is asked again, on the event loop's clock."""
+
+    usage: PrometheusUsage
+    next_time: float
+    task: asyncio.Task[None]
+
+
 @dataclass
 class Poller:
     """Asks the pools' servers in turn, each at its interval.
@@ -131,54 +141,85 @@ class Poller:
     pool_changed: Callable[[Name], None]
     destinations: Destinations
     states: dict[Name, SourceState] = field(default_factory=dict)
-    _next: dict[Name, float] = field(default_factory=dict)
+    _asked: dict[Name, _Asked] = field(default_factory=dict)
 
     async def run(self, gate: asyncio.Event) -> None:
         """Ask until cancelled, while this process leads."""
         # Whoever writes a pool must not make the operator ask the machine's metadata service.
         connector = aiohttp.TCPConnector(socket_factory=self.destinations.open_socket, use_dns_cache=False)
-        async with aiohttp.ClientSession(
-            connector=connector, timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
-        ) as session:
+        async with (
+            aiohttp.ClientSession(
+                connector=connector, timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            ) as session,
+            asyncio.TaskGroup() as questions,
+        ):
             while True:
                 await gate.wait()
-                now = asyncio.get_running_loop().time()
-                due = [
-                    (pool, usage)
-                    for pool in list(self.store.pools.values())
-                    if (usage := pool.usage.prometheus) is not None and self._next.get(pool.name, 0.0) <= now
-                ]
-                for pool, usage in due:
-                    self._next[pool.name] = now + usage.interval_seconds
-                await asyncio.gather(*(self._ask(session, pool, usage) for pool, usage in due))
+                self._ask_all(session, questions)
                 await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _ask(self, session: aiohttp.ClientSession, pool: Pool, usage: PrometheusUsage) -> None:
-        before = self.states.get(pool.name)
+    def _ask_all(self, session: aiohttp.ClientSession, questions: asyncio.TaskGroup) -> None:
+        """Ask every server whose time has come, each by itself: a slow one holds up no other."""
+        now = asyncio.get_running_loop().time()
+        sources = {pool.name: usage for pool in self.store.pools.values() if (usage := pool.usage.prometheus)}
+        for name in self._asked.keys() - sources.keys():
+            self._forget(name)
+        for name, usage in sources.items():
+            asked = self._asked.get(name)
+            if asked is not None and not asked.task.done() and asked.usage == usage:
+                continue
+            if asked is None or asked.usage != usage or asked.next_time <= now:  # a corrected query is asked at once
+                self._forget_question(name)
+                task = questions.create_task(self._ask(session, name, usage))
+                self._asked[name] = _Asked(usage, now + usage.interval_seconds, task)
+
+    def _forget_question(self, name: Name) -> None:
+        """Whatever was asked before counts for nothing any more."""
+        if (asked := self._asked.pop(name, None)) is not None:
+            asked.task.cancel()
+
+    def _forget(self, name: Name) -> None:
+        """The pool is gone, or has no server any more; what was counted stays counted."""
+        self._forget_question(name)
+        self.states.pop(name, None)
+        self.samples.answers.pop(name, None)
+        self.pool_changed(name)
+
+    async def _ask(self, session: aiohttp.ClientSession, name: Name, usage: PrometheusUsage) -> None:
+        before = self.states.get(name)
         try:
-            answer = read_answer(await self._query(session, usage), usage, pool.capacity)
+            document = await self._query(session, usage)
+            pool = self.store.pools.get(name)
+            if pool is None:
+                return
+            answer = read_answer(document, usage, pool.capacity)
         except QueryError as error:
             state = SourceState(error=str(error))
-            logger.warning("usage of pool %s: %s", "/".join(pool.name), error)
+            logger.warning("usage of pool %s: %s", "/".join(name), error)
+        except Exception as error:
+            state = SourceState(error=f"spec.usage.prometheus: the answer cannot be read: {type(error).__name__}")
+            logger.exception("usage of pool %s", "/".join(name))
         else:
             known = {
                 org_id: values
                 for org_id, values in answer.values.items()
-                if self.store.client_of_org(pool.name[0], org_id) is not None
+                if self.store.client_of_org(name[0], org_id) is not None
             }
             strangers = len(answer.values) - len(known)
             ignored = answer.ignored + ((f"{strangers} Org IDs are none of this agency's",) if strangers else ())
             state = SourceState(ignored=ignored, clients=len(known))
             self._take(pool, known)
-        self.states[pool.name] = state
+        self.states[name] = state
         if before != state:
-            self.pool_changed(pool.name)
+            self.pool_changed(name)
 
     def _take(self, pool: Pool, values: Values) -> None:
         """Keep the answer, and wake the clients for which something is new: seen again, or counted on."""
-        before = self.samples.answers.get(pool.name)
-        self.samples.answers[pool.name] = (self.clock.now(), values)
-        old = before[1] if before is not None else {}
+        now, before = self.clock.now(), self.samples.answers.get(pool.name)
+        self.samples.answers[pool.name] = (now, values)
+        stale_after = timedelta(seconds=pool.usage.stale_after_seconds)
+        # After a long silence also those who used nothing in it are looked at: their condition says that it is stale.
+        old = before[1] if before is not None and now - before[0] < stale_after else {}
         for org_id in old.keys() | values.keys():
             if old.get(org_id) != values.get(org_id):
                 name = self.store.client_of_org(pool.name[0], org_id)
@@ -189,10 +230,23 @@ class Poller:
         url = usage.url.rstrip("/") + "/api/v1/query"
         try:
             async with session.post(url, data={"query": usage.query}, allow_redirects=False) as response:
-                payload = await response.content.read(_MOST_BYTES)
+                payload = await _read(response, _MOST_BYTES)
                 if response.status >= 300 and response.status not in (400, 422):
                     raise QueryError(f"spec.usage.prometheus.url: {url} answers {response.status}; correct the address")
                 return orjson.loads(payload)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             text = str(error) or type(error).__name__
             raise QueryError(f"spec.usage.prometheus.url: no answer from {url}: {text}; it is asked again") from error
+
+
+async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+    """The whole answer, in however many pieces it comes."""
+    payload = bytearray()
+    async for chunk in response.content.iter_any():
+        payload += chunk
+        if len(payload) > most_bytes:
+            raise QueryError(
+                f"spec.usage.prometheus.query: the answer has more than {most_bytes >> 20} MiB; aggregate it, for "
+                "example with sum by (org_id, license)"
+            )
+    return bytes(payload)

@@ -29,7 +29,7 @@ class ReportReconciler:
         problem = self._problem(report, client)
         if problem is None:
             states = [
-                true(ConditionType.READY, Reason.ACCEPTED, "counted"),
+                true(ConditionType.READY, Reason.ACCEPTED, self._counted(report, client)),
                 false(ConditionType.RECONCILING, Reason.ACCEPTED),
                 false(ConditionType.STALLED, Reason.ACCEPTED),
             ]
@@ -51,6 +51,15 @@ class ReportReconciler:
         if patch:
             body = {"metadata": {"resourceVersion": str(report.version)}, "status": patch}
             self._store.put_report(await self._api.patch(USAGE_REPORTS, *name, body, subresource="status"))
+
+    def _counted(self, report: Report, client: Name | None) -> str:
+        """What is counted, and what of it is not."""
+        known = self._store.clients.get(client) if client is not None else None
+        pool = self._store.pools.get((report.name[0], known.pool)) if known is not None else None
+        strange = sorted(report.values.keys() - pool.capacity.keys()) if pool is not None else []
+        if not strange:
+            return "counted"
+        return f"counted, but for {', '.join(strange)}: the client's pool has no such license; correct the name"
 
     def _problem(self, report: Report, client: Name | None) -> tuple[Reason, str] | None:
         if client is None:

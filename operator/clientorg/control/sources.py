@@ -106,7 +106,9 @@ class Sources:
             self._queue.add((Kind.CLIENT, client))
 
     def _wake_members(self, pool: Name) -> None:
-        self._queue_all(Kind.CLIENT, (client.name for client in self._store.members(pool).clients.values()))
+        members = list(self._store.members(pool).clients.values())
+        self._queue_all(Kind.CLIENT, (client.name for client in members))
+        self._queue_all(Kind.REPORT, (report.name for client in members for report in self._store.reports_of(client)))
 
     def _queue_all(self, kind: Kind, names: Iterable[Name]) -> None:
         for name in names:

@@ -19,7 +19,8 @@ from clientorg.errors import PlanError
 _STOP_POLL_SECONDS = 1.0
 _RESUME_POLL_SECONDS = 0.4
 _TOUCH_EVERY_SECONDS = 2.0
-_BLOCKED_AFTER_SECONDS = 15.0
+_BLOCKED_AFTER_SECONDS = 10.0
+_KEPT_POLL_SECONDS = 30.0
 _RESUME_GIVES_UP_SECONDS = 60.0
 """A workload that cannot start for reasons of its own (an image, a quota) must not keep the resume open for ever."""
 
@@ -44,6 +45,15 @@ class Outcome:
     failed: bool = False
 
 
+@dataclass(slots=True)
+class _Resume:
+    """A resume under way; times are the event loop's."""
+
+    since: float
+    next_touch: float = 0.0
+    touches: int = 0
+
+
 class Workspaces:
     """All workspaces. What it remembers is only when it began to stop or resume one, to be patient for so long."""
 
@@ -54,7 +64,7 @@ class Workspaces:
         self._clock = clock
         self._stopping: dict[str, float] = {}
         self._stopped: set[str] = set()
-        self._resuming: dict[str, tuple[float, float]] = {}
+        self._resuming: dict[str, _Resume] = {}
 
     async def bring(self, org: Org, template: PlanTemplate, *, closed: bool, forced: bool) -> Outcome:
         """Bring the workspace to what is wanted, gate first.
@@ -94,7 +104,9 @@ class Workspaces:
             return Outcome(provisioned=True, established=True, run=Run.STOPPED)
         since = self._stopping.setdefault(namespace, _monotonic())
         stopped = await self._pauser.stop(namespace)
-        if not stopped.running:
+        # The API server takes a new quota up with a delay, in which a controller may still make a pod: look twice.
+        is_settled = _monotonic() - since >= _STOP_POLL_SECONDS
+        if not stopped.running and is_settled:
             self._stopping.pop(namespace, None)
             self._stopped.add(namespace)
             return Outcome(provisioned=True, established=True, run=Run.STOPPED)
@@ -110,16 +122,21 @@ class Workspaces:
     async def _resume(self, org: Org, template: PlanTemplate) -> Outcome:
         """The gate is open and the mark still there: bring everything back, then take the mark off."""
         now = _monotonic()
-        since, touched = self._resuming.get(org.namespace, (now, 0.0))
-        touch = now - touched > _TOUCH_EVERY_SECONDS
-        missing = await self._pauser.resume(org.namespace, rfc3339(self._clock.now()), touch)
         # The first look is right after the gate opened, when nobody has tried again yet: look once more.
         is_first = org.namespace not in self._resuming
-        self._resuming[org.namespace] = (since, now if touch else touched)
-        if (missing or is_first) and now - since < _RESUME_GIVES_UP_SECONDS:
+        resume = self._resuming.setdefault(org.namespace, _Resume(now))
+        is_late = now - resume.since >= _RESUME_GIVES_UP_SECONDS
+        touch = None
+        if now >= resume.next_touch and not is_late:
+            resume.touches, resume.next_touch = resume.touches + 1, now + _TOUCH_EVERY_SECONDS
+            touch = f"{rfc3339(self._clock.now())}/{resume.touches}"
+        missing = await self._pauser.resume(org.namespace, touch)
+        if (missing or is_first) and not is_late:
             return Outcome(
                 provisioned=True, established=True, run=Run.RESUMING, retry_after_seconds=_RESUME_POLL_SECONDS
             )
+        if missing.kept:  # nobody else would make them: the mark stays until they are there
+            return Outcome(provisioned=True, established=True, retry_after_seconds=_KEPT_POLL_SECONDS)
         self._resuming.pop(org.namespace, None)
         await self._applier.ensure(org, template.render(org, Gate.OPEN))
         return Outcome(provisioned=True, established=True)

@@ -29,7 +29,6 @@ class Situation:
         samples: what the sources report now.
         told: thresholds told before.
         deactivation: what is remembered.
-        is_provisioned: the workspace was built, so that there is something to pause.
         recent_purges: when purges of the same agency began.
     """
 
@@ -45,7 +44,6 @@ class Situation:
     told: Sequence[Crossing]
     terms: Terms
     deactivation: Deactivation | None
-    is_provisioned: bool
     recent_purges: Sequence[datetime] = ()
     purges_per_hour: int = 10
     has_delivered: Mapping[int, datetime] = field(default_factory=dict)
@@ -109,9 +107,9 @@ def decide(situation: Situation) -> Decision:
     holder = adopt(situation.holder, situation.grants)
     reduction = reduce(holder.held, wanted, used if record is None or record.purged is None else {})
     holder = replace(holder, held=reduction.held)
-    crossings, new = _crossings(situation, counted, holder, used)
+    crossings, new = _crossings(situation, counted, holder, used if record is None else {})
     exhausted: tuple[str, ...] = ()
-    if record is None and situation.is_provisioned:
+    if record is None and holder.last_grant > 0:  # before the first grant there is nothing to pause
         exhausted = tuple(
             name
             for name, quantity in situation.wanted.items()
@@ -124,7 +122,7 @@ def decide(situation: Situation) -> Decision:
         usage=counted,
         used=used,
         crossings=crossings,
-        new_crossings=new if record is None else (),
+        new_crossings=new,
         exhausted=exhausted,
         pause_reasons=reasons,
         deactivation=record,

@@ -127,6 +127,13 @@ def remind(record: Deactivation, days: int, skipped: Iterable[int], delivered: d
     return replace(record, purge_after=purge_after, reminders=tuple(new.values()))
 
 
+def purge_told(record: Deactivation, days: int, now: datetime, terms: Terms) -> datetime:
+    """The purge that a reminder has to tell when it is delivered now: moved later, if that very delivery moves it."""
+    if days in done_reminders(record):
+        return record.purge_after  # somebody has it sent again
+    return remind(record, days, (), now, terms).purge_after
+
+
 def notice_ends(delivered: datetime, terms: Terms) -> datetime:
     """When the minimum notice after a reminder that is delivered then has passed."""
     return add_days(delivered, terms.minimum_notice_days, terms.time_zone)

@@ -15,9 +15,9 @@ from clientorg.api.notifications import Channel, DeliveryState, NotificationKind
 from clientorg.domain import outbox as box
 from clientorg.domain.client_status import Facts, state_of
 from clientorg.domain.decision import Decision
-from clientorg.domain.lifecycle import Deactivation
+from clientorg.domain.lifecycle import Deactivation, Terms, purge_told
 from clientorg.domain.messages import Entry, Outbox, new_entry
-from clientorg.domain.records import deactivation_of
+from clientorg.domain.records import deactivation_of, format_time
 
 Json = dict[str, Any]
 
@@ -102,6 +102,14 @@ def reminder_key(record: Deactivation, days: int) -> str:
     return f"reminder-{record.since.strftime('%Y%m%dT%H%M%SZ')}-{record.purge_after.strftime('%Y%m%d')}-{days}"
 
 
+def as_of(entry: Entry, record: Deactivation | None, now: datetime, terms: Terms) -> Entry:
+    """The message as it is true when it is delivered now: a last reminder that comes late moves the purge it tells."""
+    if entry.kind != NotificationKind.REMINDER or record is None or record.purge_started is not None:
+        return entry
+    purge_after = purge_told(record, int(entry.params.get("days", "0")), now, terms)
+    return replace(entry, params={**entry.params, "purgeAfter": format_time(purge_after)})
+
+
 def delivered_reminders(outbox: Outbox, record: Deactivation | None) -> dict[int, datetime]:
     """Reminders of the announced date that were delivered: days to when.
 
@@ -122,7 +130,7 @@ def delivered_reminders(outbox: Outbox, record: Deactivation | None) -> dict[int
 
 
 def without_outdated(outbox: Outbox, record: Deactivation | None, reminder: int | None) -> Outbox:
-    """The outbox without waiting reminders that are not true any more.
+    """The outbox without waiting messages of a coming purge that are not true any more.
 
     The client is active again, the date has moved, or a later one is due: whoever got them now, when the mail server
     is back, would be told what is not so. What was sent or refused stays on record.
@@ -132,7 +140,7 @@ def without_outdated(outbox: Outbox, record: Deactivation | None, reminder: int 
     """
     kept = []
     for entry in outbox:
-        if entry.kind != NotificationKind.REMINDER or _is_current(entry, record, reminder):
+        if entry.kind not in _OF_A_PURGE or _is_current(entry, record, reminder):
             kept.append(entry)
             continue
         ended = {channel: item for channel, item in entry.deliveries.items() if not item.is_pending}
@@ -141,16 +149,22 @@ def without_outdated(outbox: Outbox, record: Deactivation | None, reminder: int 
     return tuple(kept)
 
 
+_OF_A_PURGE = (NotificationKind.DEACTIVATED, NotificationKind.REMINDER)
+
+
 def _is_current(entry: Entry, record: Deactivation | None, reminder: int | None) -> bool:
-    days = int(entry.params.get("days", "0"))
-    if record is None or record.purge_started is not None or reminder not in (None, days):
+    if record is None or record.purge_started is not None:
         return False
-    return entry.key == reminder_key(record, days)
+    if entry.kind == NotificationKind.DEACTIVATED:
+        return True
+    days = int(entry.params.get("days", "0"))
+    return reminder in (None, days) and entry.key == reminder_key(record, days)
 
 
 def _delivery(before: Mapping[str, Any], facts: Facts) -> Iterable[Notice]:
     """The workspace stands for the first time (FEATURES S4)."""
-    if state_of(facts) is OrgState.ACTIVE and facts.provisioned and before.get("state") in (None, "Provisioning"):
+    is_up = state_of(facts) in (OrgState.ACTIVE, OrgState.PAUSED) and facts.provisioned
+    if is_up and before.get("state") in (None, OrgState.PROVISIONING):
         params = {"url": facts.url} if facts.url else {}
         yield Notice("delivery", NotificationKind.DELIVERY, params)
 

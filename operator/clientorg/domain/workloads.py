@@ -34,6 +34,24 @@ def is_finished(item: Json) -> bool:
     )
 
 
+def is_gone(pod: Json) -> bool:
+    """Whether nothing of the pod is left to wait for; one that has ended may be held by its finalizers."""
+    return is_finished(pod) and not (is_terminating(pod) and pod["metadata"].get("finalizers"))
+
+
+def is_applied_elsewhere(item: Json, manager: str, field: str) -> bool:
+    """Whether somebody else states that field of the spec by server-side apply, as GitOps tools do.
+
+    Only `Apply` says so: whoever creates an object by `Update` also owns the defaults that the server filled in.
+    """
+    return any(
+        entry.get("operation") == "Apply"
+        and entry.get("manager") != manager
+        and f"f:{field}" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        for entry in item["metadata"].get("managedFields") or ()
+    )
+
+
 def is_bare(pod: Json) -> bool:
     """Whether no controller would make the pod again."""
     return not any(owner.get("controller") for owner in pod["metadata"].get("ownerReferences") or ())
