@@ -276,7 +276,8 @@ def test_patch_of_a_pass_leaves_exactly_the_new_status(first: Facts, second: Fac
 def test_transition_time_moves_only_with_a_status(first: Facts, second: Facts) -> None:
     before = status_of(first, {}, NOW)
     for kind, condition in conditions_of(status_of(second, before, LATER)).items():
-        changed = conditions_of(before)[kind]["status"] != condition["status"]
+        old = conditions_of(before).get(kind)
+        changed = old is None or old["status"] != condition["status"]
         assert condition["lastTransitionTime"] == (LATER if changed else NOW)
 
 

@@ -79,7 +79,13 @@ class Workspaces:
         children: Sequence[Child] = ()
         try:
             children = template.render(org, gate)
-            await self._applier.ensure(org, children, forced=forced)
+            written = await self._applier.ensure(org, children, forced=forced)
+            if closed:
+                return await self._stop(org.namespace, just_closed=written > 0)
+            self._stopped.discard(org.namespace)
+            self._stopping.pop(org.namespace, None)
+            if gate is Gate.OPENING:
+                return await self._resume(org, template)
         except PlanError as error:
             return Outcome(problem=Problem(Reason.BLUEPRINT_INVALID, str(error)))
         except WorkspaceError as error:
@@ -90,26 +96,23 @@ class Workspaces:
                 retry_after_seconds=error.retry_after_seconds or None,
                 failed=error.reason not in STALLING_REASONS,
             )
-        if closed:
-            return await self._stop(org.namespace)
-        self._stopped.discard(org.namespace)
-        self._stopping.pop(org.namespace, None)
-        if gate is Gate.OPENING:
-            return await self._resume(org, template)
         return Outcome(provisioned=True, established=True)
 
-    async def _stop(self, namespace: str) -> Outcome:
+    async def _stop(self, namespace: str, *, just_closed: bool) -> Outcome:
         self._resuming.pop(namespace, None)
         if namespace in self._stopped:
             return Outcome(provisioned=True, established=True, run=Run.STOPPED)
+        is_first = namespace not in self._stopping
         since = self._stopping.setdefault(namespace, _monotonic())
         stopped = await self._pauser.stop(namespace)
-        # The API server takes a new quota up with a delay, in which a controller may still make a pod: look twice.
-        is_settled = _monotonic() - since >= _STOP_POLL_SECONDS
-        if not stopped.running and is_settled:
-            self._stopping.pop(namespace, None)
-            self._stopped.add(namespace)
-            return Outcome(provisioned=True, established=True, run=Run.STOPPED)
+        if not stopped.running:
+            # The API server takes a new quota up with a delay, in which a controller may still make a pod: look twice.
+            is_sure = (is_first and not just_closed) or _monotonic() - since >= _STOP_POLL_SECONDS
+            if is_sure:
+                self._stopping.pop(namespace, None)
+                self._stopped.add(namespace)
+            again = None if is_sure else _STOP_POLL_SECONDS
+            return Outcome(provisioned=True, established=True, run=Run.STOPPED, retry_after_seconds=again)
         is_late = _monotonic() - since > _BLOCKED_AFTER_SECONDS
         return Outcome(
             provisioned=True,
