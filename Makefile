@@ -18,7 +18,8 @@ PY := .venv/bin/python
 on = $(filter-out 0 no false,$(1))
 # `exec`, so that a signal to make's child reaches the program and not a shell in between.
 RUN := exec $(PY) -m
-E2E = $(wildcard tests/e2e)
+# Processes of `make test`, each with control planes of its own: most cluster tests wait for Kubernetes. 0: one, this one.
+WORKERS ?= 3
 
 # Any Python that is new enough and complete; Debian has venv in a package of its own.
 define find-python
@@ -59,8 +60,8 @@ build: venv ## Build the control plane's binaries into the cache folder, as far 
 	@$(RUN) tests.controlplane build
 
 .PHONY: test
-test: build ## All tests: unit, cluster, e2e [ARGS="-k name -x"]
-	@$(RUN) pytest tests/unit tests/cluster $(E2E) $(ARGS)
+test: build ## All tests: unit, integration, cluster, e2e [ARGS="-k name -x"] [WORKERS=3]
+	@$(RUN) pytest -n $(WORKERS) --dist loadfile tests/unit tests/integration tests/cluster tests/e2e $(ARGS)
 
 .PHONY: check
 check: lint ## Linters and the fast tests
