@@ -51,7 +51,7 @@ def terms_of(plan: Json) -> Terms:
 
 def reminder_steps(record: Deactivation, terms: Terms, now: datetime) -> Iterator[ReminderStep]:
     """Every reminder of the announced purge, the first one first."""
-    done = lifecycle.done_reminders(record, terms)
+    done = lifecycle.done_reminders(record)
     due, _ = lifecycle.due_reminders(record, terms, now)
     nearest = min([*done, *([due] if due is not None else [])], default=None)
     for days in sorted({*terms.reminder_days, *done}, reverse=True):

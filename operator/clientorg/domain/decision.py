@@ -143,7 +143,7 @@ def _deactivation(situation: Situation) -> Deactivation | None:
     if record is None:
         return lifecycle.deactivate(now, terms)
     record = lifecycle.announce(record, terms)
-    done = lifecycle.done_reminders(record, terms)
+    done = lifecycle.done_reminders(record)
     for days in sorted(situation.has_delivered, reverse=True):
         due, skipped = lifecycle.due_reminders(record, terms, now)
         if days not in done and due == days:

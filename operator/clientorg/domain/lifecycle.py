@@ -15,8 +15,8 @@ from clientorg.api.clientorg import PauseReason, WantedState
 from clientorg.domain.calendar import add_days, add_months
 
 _HOUR = timedelta(hours=1)
-_DST_SLACK = 3 * _HOUR
-"""Wall-clock arithmetic there and back may end an hour or two off where a day has 23 or 25 hours."""
+_SAME_DATE = 3 * _HOUR
+"""A purge that moves by no more is still the one that was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,14 @@ def deactivate(now: datetime, terms: Terms) -> Deactivation:
 
 
 def announce(record: Deactivation, terms: Terms) -> Deactivation:
-    """The purge as the terms have it now, but not earlier than announced: a plan edit cannot shorten a grace period."""
+    """The purge as the terms have it now, but not earlier than announced: a plan edit cannot shorten a grace period.
+
+    Reminders of an earlier date told another one, and are due again. A move of an hour or two is none: a plan's new
+    time zone, or a day of 23 hours, is no reason for a mail.
+    """
     purge_after = max(record.purge_after, add_months(record.since, terms.grace_months, terms.time_zone))
-    return replace(record, purge_after=purge_after)
+    is_moved = purge_after - record.purge_after > _SAME_DATE
+    return replace(record, purge_after=purge_after, reminders=() if is_moved else record.reminders)
 
 
 def reminder_time(record: Deactivation, days: int, terms: Terms) -> datetime:
@@ -79,20 +84,9 @@ def reminder_time(record: Deactivation, days: int, terms: Terms) -> datetime:
     return add_days(record.purge_after, -days, terms.time_zone)
 
 
-def done_reminders(record: Deactivation, terms: Terms) -> dict[int, Reminder]:
-    """The reminders that count for the purge as announced now, by days.
-
-    One that was sent before the date moved to later told another date, and is due again; but for the last one, where
-    the date moved only for its own notice.
-    """
-    return {reminder.days: reminder for reminder in record.reminders if _counts(record, reminder, terms)}
-
-
-def _counts(record: Deactivation, reminder: Reminder, terms: Terms) -> bool:
-    due = reminder_time(record, reminder.days, terms)
-    if _is_last(reminder.days, terms) and not reminder.skipped:
-        due = min(due, add_days(record.purge_after, -terms.minimum_notice_days, terms.time_zone))
-    return reminder.time >= due - _DST_SLACK
+def done_reminders(record: Deactivation) -> dict[int, Reminder]:
+    """The reminders of the purge as announced now, by days."""
+    return {reminder.days: reminder for reminder in record.reminders}
 
 
 def _is_last(days: int, terms: Terms) -> bool:
@@ -101,13 +95,13 @@ def _is_last(days: int, terms: Terms) -> bool:
 
 def last_reminder(record: Deactivation, terms: Terms) -> Reminder | None:
     """The delivered reminder after which there is none for the announced purge."""
-    done = [item for item in done_reminders(record, terms).values() if _is_last(item.days, terms) and not item.skipped]
+    done = [item for item in done_reminders(record).values() if _is_last(item.days, terms) and not item.skipped]
     return max(done, key=lambda item: item.time, default=None)
 
 
 def _pending_reminders(record: Deactivation, terms: Terms) -> list[int]:
     """Days of the reminders still to come, the nearest to the purge first. After a later one no earlier one is sent."""
-    nearest = min(done_reminders(record, terms), default=None)
+    nearest = min(done_reminders(record), default=None)
     return sorted(days for days in set(terms.reminder_days) if nearest is None or days < nearest)
 
 
@@ -134,7 +128,7 @@ def remind(record: Deactivation, days: int, skipped: Iterable[int], delivered: d
 
 def purge_told(record: Deactivation, days: int, now: datetime, terms: Terms) -> datetime:
     """The purge that a reminder has to tell when it is delivered now: moved later, if that very delivery moves it."""
-    if days in done_reminders(record, terms):
+    if days in done_reminders(record):
         return record.purge_after  # somebody has it sent again
     return remind(record, days, (), now, terms).purge_after
 
