@@ -10,7 +10,7 @@ from clientorg.cluster.resources import CONFIG_MAPS
 from tests.cluster.test_deactivation import (
     PURGE,
     deactivate,
-    expect_purged,
+    expect_purge_to_begin,
     expect_sent,
     live_through,
     put_data,
@@ -76,7 +76,7 @@ def test_purge_of_a_downtime_waits_for_its_last_reminder_and_the_notice(
     clock.set(back + timedelta(days=1))
     clockwork.start()
 
-    expect_purged(acme)
+    expect_purge_to_begin(acme)
     expect_sent(acme, 30, 14, 7, 1)
 
 

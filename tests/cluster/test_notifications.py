@@ -5,15 +5,20 @@ The sender itself is tested in tests/integration; here the operator sends, what 
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
 
 import pytest
 
 from clientorg.api.meta import ANNOTATION_RESEND
 from clientorg.cluster.resources import NAMESPACES
-from tests.cluster.test_deactivation import PURGE, deactivate, expect_purged, sent
+from clientorg.notify.signature import verify
+from tests.cluster.test_deactivation import PURGE, deactivate, expect_purge_to_begin, sent
 from tests.cluster.verbs import Agency, Client, Json, expect_never, messages_of
 from tests.controlplane.waiting import wait_until
 from tests.support.devclock import DevClock, rfc3339
@@ -48,10 +53,15 @@ def with_mail(agency: Agency, post: MailHost) -> Agency:
     return agency
 
 
-def delivered_client(agency: Agency, name: str, language: str = "en", **contact: str) -> Client:
+def new_client(agency: Agency, name: str, language: str = "en") -> Client:
+    """A client with a contact of that language."""
+    contact = {"firstName": "Yuki", "lastName": "Sato", "email": f"yuki@{name}.example", "language": language}
+    return agency.client(name, contact=contact)
+
+
+def delivered_client(agency: Agency, name: str) -> Client:
     """A client whose first mail, that its workspace is there, was sent."""
-    contact = {"firstName": "Yuki", "lastName": "Sato", "email": f"yuki@{name}.example", "language": language} | contact
-    client = agency.ready_client(name, contact=contact)
+    client = new_client(agency, name)
     client.expect(lambda it: states(it) == ["Sent"], "have its first mail sent")
     return client
 
@@ -72,7 +82,9 @@ def test_each_contact_is_told_once_in_its_language(
     sakura: Agency, post: MailHost, clock: DevClock, clockwork: OperatorProcess
 ) -> None:
     languages = {"acme": "en", "sato": "ja", "novak": "cs", "sharma": "hi", "other": "tlh"}
-    clients = [delivered_client(sakura, name, language) for name, language in languages.items()]
+    clients = [new_client(sakura, name, language) for name, language in languages.items()]
+    for client in clients:
+        client.expect(lambda it: states(it) == ["Sent"], "have its first mail sent")
     for client in clients:
         deactivate(client)
     for client in clients:
@@ -199,8 +211,66 @@ def test_nobody_is_purged_before_the_last_reminder_is_delivered(
     clock.set(purge_after - timedelta(seconds=1))
     expect_never(lambda: acme.status["state"] == "Purged", 1.0, "a purge before the notice has passed")
     clock.set(purge_after)
-    expect_purged(acme)
-    expect_mails(post, "acme", 4)
+    expect_purge_to_begin(acme)
+
+
+class Hook:
+    """The agency's own system, that messages are posted to. A context manager."""
+
+    def __init__(self) -> None:
+        self.posts: list[tuple[dict[str, str], bytes]] = []
+        self.status = 204
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.posts.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                self.send_response(hook.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hook"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def test_agency_is_posted_what_happens_signed_and_again_until_it_takes_it(tokyo: Agency, clock: DevClock) -> None:
+    signing = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    secret = smtp_secret(secret=signing)
+    secret["metadata"] = {"name": "clientorg-webhook", "namespace": tokyo.name}
+    tokyo.create({"apiVersion": "v1", "kind": "Secret", **secret})
+    with Hook() as hook:
+        hook.status = 503
+        tokyo.plan.edit(notifications={"webhook": {"url": hook.url, "secret": "clientorg-webhook"}})
+        acme = tokyo.ready_client()
+        acme.expect(lambda it: it["status"]["outbox"][0]["webhook"]["attempts"] == 1, "have tried")
+        hook.status = 204
+        clock.step(seconds=120)
+        acme.expect(lambda it: it["status"]["outbox"][0]["webhook"]["state"] == "Sent", "have been taken")
+
+        tokyo.report(acme.org_id, clock.now, visitors=8)
+        acme.expect_message("threshold", percent="80")
+        acme.expect(lambda it: it["status"]["outbox"][-1]["webhook"]["state"] == "Sent", "have been taken")
+
+    for headers, body in hook.posts:
+        verify(headers, body, signing, clock.now.timestamp())
+    events = [json.loads(body) for _, body in hook.posts]
+    assert [event["type"].split(".")[2] for event in events] == ["delivery", "delivery", "threshold"]
+    assert events[0]["id"] == events[1]["id"], "known as a repeat"
+    assert events[2]["data"]["params"] == {"license": "visitors", "percent": 80, "used": 8, "granted": 10}
 
 
 @pytest.mark.parametrize("evil", ["Acme\r\nBcc: eve@evil.example", "Acme\nX: 1", "Acme\x00", "Acme\x1b[2J"])

@@ -21,7 +21,7 @@ from clientorg.domain.client_status import Facts, Run, status_of
 from clientorg.domain.decision import Decision, Situation, decide
 from clientorg.domain.lifecycle import Deactivation, Terms
 from clientorg.domain.messages import from_status, to_status
-from clientorg.domain.notices import add_all, delivered_reminders, failing_text, notices, without_outdated
+from clientorg.domain.notices import add_all, as_of, delivered_reminders, failing_text, notices, without_outdated
 from clientorg.domain.records import crossings_of, deactivation_of, format_time, parse_time, usage_of
 from clientorg.domain.usage import Sample
 
@@ -157,7 +157,8 @@ class Life:
             else:
                 outbox = box.mark_sent(outbox, one, self.now)
             if one.entry.kind == "reminder" and not refuse:
-                self._note(one.entry.key, one.entry.params)
+                assert self.record is not None, f"{one.entry.key} is sent to a client that is active again"
+                self._note(one.entry.key, as_of(one.entry, self.record, self.now, self.terms).params)
         self.status = self.status | {"outbox": to_status(outbox)}
         return len(due)
 
@@ -169,8 +170,9 @@ class Life:
         self.status = self.status | {"outbox": to_status(outbox)}
 
     def _note(self, key: str, params: Any) -> None:
-        assert self.record is not None, f"{key} is sent to a client that is active again"
+        assert self.record is not None
         told = parse_time(params["purgeAfter"])
+        assert told > self.now, f"{key} tells a date that has passed"
         self.mails.append(Mail(key, int(params["days"]), told, self.now, self.record.since))
 
     def _pass(self) -> bool:

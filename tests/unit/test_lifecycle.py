@@ -329,6 +329,7 @@ class AnyCourse(RuleBasedStateMachine):
         self.life.settle()
         if record is not None and record.purge_started is None:
             assert self.life.record is None, "reactivated in time, and not back"
+            self.life.now += timedelta(seconds=1)  # a deactivation is told by the second it began in
             assert self.life.status["state"] == "Active"
 
     @rule(span=spans)

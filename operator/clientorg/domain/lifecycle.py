@@ -15,6 +15,8 @@ from clientorg.api.clientorg import PauseReason, WantedState
 from clientorg.domain.calendar import add_days, add_months
 
 _HOUR = timedelta(hours=1)
+_SAME_DATE = 3 * _HOUR
+"""A purge that moves by no more is still the one that was told: a plan's new time zone is no reason for a mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def done_reminders(record: Deactivation) -> dict[int, Reminder]:
 
     One that was sent before the date moved to later told another date, and is due again.
     """
-    return {reminder.days: reminder for reminder in record.reminders if reminder.told >= record.purge_after}
+    return {item.days: item for item in record.reminders if item.told >= record.purge_after - _SAME_DATE}
 
 
 def _is_last(days: int, terms: Terms) -> bool:
