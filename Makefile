@@ -61,7 +61,7 @@ build: venv ## Build the control plane's binaries into the cache folder, as far 
 
 .PHONY: test
 test: build ## All tests: unit, integration, cluster, e2e [ARGS="-k name -x"] [WORKERS=3]
-	@$(RUN) pytest -n $(WORKERS) --dist loadfile tests/unit tests/integration tests/cluster tests/e2e $(ARGS)
+	@$(RUN) pytest -n $(WORKERS) --dist loadfile tests/e2e tests/cluster tests/integration tests/unit $(ARGS)
 
 .PHONY: check
 check: lint ## Linters and the fast tests

@@ -1,8 +1,4 @@
-"""What the tests of the command line stand on: a cluster, an agency of their own, the command as a process.
-
-Stands in for tests/cluster/conftest.py until that has the fixtures; `CLIENTORG_TEST_KUBECONFIG` names a running cluster
-to use instead of starting one.
-"""
+"""What the tests of the command line stand on: a cluster, an agency of their own, the command as a process."""
 
 from __future__ import annotations
 
@@ -21,13 +17,14 @@ from typing import IO, Any, Final
 
 import httpx
 import pytest
-import yaml
 
+from clientorg.api.meta import ANNOTATION_CONFIRM_DELETION
 from clientorg.cluster.credentials import Source
 from clientorg.cluster.resources import CLIENT_ORGS, EVENTS, NAMESPACES, ORG_PLANS, QUOTA_POOLS, Resource
 from clientorg.cluster.rest import Api
-from clientorg.errors import AlreadyExistsError, NotFoundError
-from tests.controlplane.waiting import wait_until
+from clientorg.errors import NotFoundError
+from tests.controlplane import ControlPlane
+from tests.controlplane.choose import Cluster
 
 Json = dict[str, Any]
 
@@ -35,7 +32,6 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 DEADLINE_SECONDS: Final = 60
 RUN: Final = (sys.executable, "-c", "from clientorg.cli.main import run; run()")
 """The entry point as pip makes it."""
-MANIFEST_FOLDERS: Final = (ROOT / "crds", ROOT / "manifests" / "policies")
 
 
 @dataclass(frozen=True)
@@ -137,48 +133,6 @@ class Plane:
     def patch(self, resource: Resource, namespace: str | None, name: str, patch: Json, **options: Any) -> Json:
         """Merge-patch an object."""
         return self.call(lambda api: api.patch(resource, namespace, name, patch, **options))  # type: ignore[no-any-return]
-
-    def apply_files(self) -> None:
-        """Install CRDs and policies, and wait until the server has taken them up."""
-        manifests = [
-            document
-            for folder in MANIFEST_FOLDERS
-            for path in sorted(folder.glob("*.yaml"))
-            for document in yaml.safe_load_all(path.read_text())
-            if document
-        ]
-
-        async def apply(api: Api) -> None:
-            for manifest in manifests:
-                await api.apply(_resource(manifest), None, manifest)
-
-        self.call(apply)
-        wait_until(self._guarded, DEADLINE_SECONDS, "the CRDs to be served and the deletion guard to work")
-
-    def _guarded(self) -> bool:
-        """Whether a dry-run delete of an unconfirmed client is refused by the policy."""
-
-        async def probe(api: Api) -> bool:
-            try:
-                await api.create(CLIENT_ORGS, "default", client_org("probe", "default"))
-            except AlreadyExistsError:
-                pass
-            except NotFoundError:
-                return False
-            try:
-                await api.delete(CLIENT_ORGS, "default", "probe", dry_run=True)
-            except Exception as error:
-                return "permanent" in str(error)
-            return False
-
-        return bool(self.call(probe))
-
-
-def _resource(manifest: Json) -> Resource:
-    group, _, version = manifest["apiVersion"].rpartition("/")
-    kind = manifest["kind"]
-    plural = kind.lower().removesuffix("y") + ("ies" if kind.endswith("y") else "s")
-    return Resource(group, version, plural, kind, namespaced=False)
 
 
 @dataclass
@@ -299,25 +253,12 @@ def event(namespace: str, client: Json, reason: str, note: str) -> Json:
     }
 
 
-@pytest.fixture(scope="session")
-def plane() -> Iterator[Plane]:
-    """A cluster with everything installed that the command meets, and no operator: tests write the status."""
-    given = os.environ.get("CLIENTORG_TEST_KUBECONFIG")
-    if given:
-
-        def nobody(*_: object) -> Any:
-            pytest.skip("this needs a cluster of our own")
-
-        plane = Plane(Path(given), Path("kubectl"), nobody, nobody)
-        plane.apply_files()
-        yield plane
-        return
-    from tests.controlplane import ControlPlane
-
-    with ControlPlane() as cluster:
-        plane = Plane(cluster.kubeconfig, cluster.kubectl, cluster.kubeconfig_for, cluster.client)
-        plane.apply_files()
-        yield plane
+@pytest.fixture(scope="module")
+def plane(unattended: Cluster) -> Plane:
+    """The cluster while no operator runs: tests write the status."""
+    if not isinstance(unattended, ControlPlane):
+        pytest.skip("this needs a cluster of our own")
+    return Plane(unattended.kubeconfig, unattended.kubectl, unattended.kubeconfig_for, unattended.client)
 
 
 @pytest.fixture(scope="session")
@@ -334,7 +275,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def agency(plane: Plane, home: Path) -> Agency:
+def agency(plane: Plane, home: Path) -> Iterator[Agency]:
     """An agency with 10,000 visitors to hand out."""
     name = f"agency-{uuid.uuid4().hex[:8]}"
     pool = manifest("QuotaPool", "tokyo", name, {"licenses": [{"name": "visitors", "quantity": 10_000}]})
@@ -345,7 +286,14 @@ def agency(plane: Plane, home: Path) -> Agency:
         await api.create(ORG_PLANS, name, manifest("OrgPlan", "standard", name, {"displayName": "Standard"}))
 
     plane.call(make)
-    return Agency(plane, name, Cli(plane.kubeconfig, name, home))
+    yield Agency(plane, name, Cli(plane.kubeconfig, name, home))
+
+    async def remove(api: Api) -> None:
+        confirmed = {"metadata": {"annotations": {ANNOTATION_CONFIRM_DELETION: name}}}
+        await api.patch(NAMESPACES, None, name, confirmed)
+        await api.delete(NAMESPACES, None, name)
+
+    plane.call(remove)
 
 
 def write_event(agency: Agency, name: str, reason: str, note: str) -> None:

@@ -1,14 +1,8 @@
-"""A control plane with crds/ and manifests/ installed, and kubectl as different people.
-
-Stands in for tests/cluster/conftest.py until that has the fixture; `CLIENTORG_TEST_KUBECONFIG` names a running cluster
-to use instead of starting one.
-"""
+"""kubectl as different people, on the cluster while no operator runs."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.controlplane.choose import Cluster
 from tests.controlplane.waiting import wait_until
 
 Json = dict[str, Any]
@@ -126,34 +121,10 @@ def _manifest(kind: str, name: str, namespace: str, spec: Json) -> Json:
     return {"apiVersion": "clientorg.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
 
 
-@pytest.fixture(scope="session")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
-    """A cluster with everything in manifests/ installed."""
-    cache = tmp_path_factory.mktemp("kubectl")
-    given = os.environ.get("CLIENTORG_TEST_KUBECONFIG")
-    if given:
-        plane = Plane(shutil.which("kubectl") or "kubectl", given, cache)
-        _install(plane)
-        yield plane
-        return
-    from tests.controlplane import ControlPlane
-
-    with ControlPlane() as cluster:
-        plane = Plane(str(cluster.kubectl), str(cluster.kubeconfig), cache)
-        _install(plane)
-        yield plane
-
-
-def _install(plane: Plane) -> None:
-    plane.do("apply", "-k", str(ROOT / "manifests"))
-    plane.do("wait", "crd", "--all", "--for=condition=Established", "--timeout=30s")
-    # The server takes new policies up with a delay. One that refuses a create is asked for with a dry run.
-    marked = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": "probe", "labels": {"clientorg.dev/org-id": "probe"}},
-    }
-    wait_until(lambda: plane.create(marked, dry_run=True).code != 0, 30, "the policies to take effect")
+@pytest.fixture(scope="module")
+def plane(unattended: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Plane:
+    """kubectl on the cluster while no operator runs."""
+    return Plane(str(unattended.kubectl), str(unattended.kubeconfig), tmp_path_factory.mktemp("kubectl"))
 
 
 @pytest.fixture

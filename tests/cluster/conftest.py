@@ -76,6 +76,13 @@ def operators_of_session(operator_kubeconfig: Path, tmp_path_factory: pytest.Tem
         yield operators
 
 
+@pytest.fixture(scope="module")
+def unattended(cluster: Cluster, api: Kube, operators_of_session: Operators) -> Cluster:
+    """The cluster while no operator runs: the tests of the module write the status themselves."""
+    operators_of_session.stop_all()
+    return cluster
+
+
 @pytest.fixture
 def operator(operators_of_session: Operators, api: Kube) -> OperatorProcess:
     """The shared operator, running."""

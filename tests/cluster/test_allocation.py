@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from clientorg.cluster.resources import CLIENT_ORGS, NAMESPACES
+from clientorg.cluster.resources import NAMESPACES
 from tests.cluster.history import History
 from tests.cluster.verbs import Agency, Client, condition_of, granted_of
 from tests.support.kube import RefusedError
@@ -204,8 +206,8 @@ class TestChange:
 
     def test_reduction_below_use_is_refused_and_above_it_taken(self, small: Agency) -> None:
         acme = small.ready_client(licenses={"visitors": 20})
-        used = [{"name": "visitors", "granted": 20, "used": 12}]
-        small.kube.merge(CLIENT_ORGS, "acme", {"status": {"licenses": used}}, small.name, "status")
+        small.report(acme.org_id, datetime.now(UTC), visitors=12)
+        acme.expect(lambda it: it["status"]["licenses"][0].get("used") == 12, "have used 12")
 
         with pytest.raises(RefusedError, match="visitors 12"):
             acme.ask_for(visitors=11)

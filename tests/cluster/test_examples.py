@@ -90,3 +90,10 @@ def test_example_of_a_report_says_how_to_find_its_client(kubectl: Kubectl, api: 
         return str(condition_of(api.get(USAGE_REPORTS, "acme-portal", AGENCY), "Stalled").get("message", ""))
 
     wait_until(lambda: "status.orgID" in message(), DEADLINE_SECONDS, "the report to be refused")
+
+
+def test_manifests_apply_cleanly(kubectl: Kubectl) -> None:
+    """All of them, the Deployment too."""
+    said = kubectl.run("kubectl apply -k manifests --server-side --force-conflicts --dry-run=server")
+
+    assert "deployment.apps/clientorg-operator serverside-applied" in said

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster._plane import OPERATOR, Json, Plane, remove_namespace, role_ref, until
+from tests.cluster._plane import OPERATOR, ROOT, Json, Plane, remove_namespace, role_ref, until
 
 pytest_plugins = ["tests.cluster._plane"]
 
@@ -252,7 +252,12 @@ def test_operators_pods_are_restricted(plane: Plane) -> None:
         seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
         return bool(seen) and int(status.get("updatedReplicas", 0)) > 0
 
-    until(admitted, "the pods of the Deployment to be admitted")
+    manifest = str(ROOT / "manifests" / "deployment.yaml")
+    plane.do("apply", "--server-side", "-n=clientorg-system", f"-f={manifest}")
+    try:
+        until(admitted, "the pods of the Deployment to be admitted")
+    finally:
+        plane.do("delete", "-n=clientorg-system", f"-f={manifest}", "--wait=false")
     assert "restricted" in plane.run("run", "loose", "--image=x", "-n=clientorg-system", "--dry-run=server").err, (
         "the level is enforced"
     )

@@ -141,7 +141,7 @@ def test_failing_operator_is_shown_with_its_last_log_lines(monkeypatch: pytest.M
     log = re.search(r"The operator ended\. The operator's last log lines \((.*)\):", message)
     assert log, message
     assert "  | " in message
-    assert "cannot read the credentials" in Path(log[1]).read_text()
+    assert "no such kubeconfig" in Path(log[1]).read_text()
     Path(log[1]).unlink()
     Path(log[1]).parent.rmdir()
 
