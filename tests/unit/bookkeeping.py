@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from clientorg.api.meta import ANNOTATION_TRANSFER
-from clientorg.cluster.resources import CLIENT_ORGS, QUOTA_POOLS
+from clientorg.api.meta import ANNOTATION_TRANSFER, LABEL_ORG_ID
+from clientorg.cluster.resources import CLIENT_ORGS, NAMESPACES, QUOTA_POOLS
 from clientorg.domain.allocation import Holder, Transfer
 from tests.unit.apiserver import Json, MemoryServer, WatchEvent
 
@@ -144,6 +144,15 @@ def check_outcome(pool: Json, clients: list[Json]) -> None:
     by_name = {client["metadata"]["name"]: client for client in clients}
     queue = [client for client in waiting if not _is_blocked(client, by_name)]
     _check_queue(queue, status, strict=pool["spec"]["queueing"] == "StrictFIFO")
+
+
+def check_workspaces(server: MemoryServer, clients: list[Json]) -> None:
+    """No workspace is left of a client that is gone."""
+    marked = [
+        item["metadata"] for item in server.found(NAMESPACES) if LABEL_ORG_ID in item["metadata"].get("labels", {})
+    ]
+    left = {item["name"] for item in marked} - {client["status"]["workspace"]["namespace"] for client in clients}
+    assert not left, f"workspaces leaked: {left}"
 
 
 def _check_client(client: Json) -> None:

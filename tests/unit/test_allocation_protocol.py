@@ -31,7 +31,7 @@ from clientorg.cluster.resources import CLIENT_ORGS
 from clientorg.control.keys import Kind
 from clientorg.domain.allocation import Transfer
 from tests.unit.apiserver import Json
-from tests.unit.bookkeeping import check_outcome, wanted_of
+from tests.unit.bookkeeping import check_outcome, check_workspaces, wanted_of
 from tests.unit.operators import Call, Operator
 from tests.unit.world import AGENCY, NOTHING, World
 
@@ -235,6 +235,7 @@ class Protocol(RuleBasedStateMachine):
         with self.world as world:
             world.settle()
             check_outcome(world.pool, world.clients())
+            check_workspaces(world.server, world.clients())
             writes = world.server.writes
             for operator in list(world.operators):
                 world.replace(operator)

@@ -339,3 +339,14 @@ def test_plans_clients_may_change_while_they_are_gone_through() -> None:
         store.drop_client((agency, name), f"u{name[1:]}")
 
     assert store.clients == {}
+
+
+def test_client_that_is_gone_does_not_come_back_by_an_older_list() -> None:
+    """A pass over it would build its workspace anew, for nobody."""
+    store = Store()
+    store.put_client(client(version=3))
+    store.drop_client(("tokyo", "acme"), "u1")
+
+    assert store.put_client(client(version=2)) is None
+    assert store.clients == {}
+    assert store.put_client(client(uid="u2", version=5)) is not None, "one made anew is another"

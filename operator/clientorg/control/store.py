@@ -29,6 +29,8 @@ from clientorg.domain.identity import org_id, workspace_namespace
 from clientorg.domain.records import parse_time
 from clientorg.domain.workspace import PlanTemplate
 
+_MOST_GONE = 10_000
+
 Json = dict[str, Any]
 Name = tuple[str, str]
 """Namespace and name."""
@@ -315,6 +317,8 @@ class Store:
         self.by_namespace: dict[str, Name] = {}
         self.reports: dict[Name, Report] = {}
         self._reports_of: dict[Name, dict[Name, Report]] = defaultdict(dict)
+        self._gone: dict[str, None] = {}
+        """UIDs of clients that are gone, the newest last; a UID is never used again."""
         self._client_of_org: dict[Name, Name] = {}
         self._members: dict[Name, PoolMembers] = {}
         self._by_plan: dict[Name, set[Name]] = defaultdict(set)
@@ -341,6 +345,8 @@ class Store:
         known = self.clients.get(name_of(manifest))
         if known is not None and known.version >= version_of(manifest):
             return None
+        if manifest["metadata"]["uid"] in self._gone:
+            return None  # a list from before its deletion, read after: a pass over it would build its workspace anew
         client = Client.of(manifest)
         if known is not None:
             if known.uid == client.uid and client.spec_json == known.spec_json:
@@ -355,6 +361,9 @@ class Store:
 
     def drop_client(self, name: Name, uid: str) -> Client | None:
         """A client is gone; a newer one of the same name stays. Returns what was dropped."""
+        self._gone[uid] = None
+        if len(self._gone) > _MOST_GONE:
+            del self._gone[next(iter(self._gone))]
         known = self.clients.get(name)
         if known is None or known.uid != uid:
             return None
