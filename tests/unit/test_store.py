@@ -285,11 +285,15 @@ drops = st.builds(Drop, agencies, names, makes)
 def test_indexes_are_what_a_recount_gives_after_any_puts_and_drops(steps: list[Put | Drop]) -> None:
     store = Store()
     living: dict[tuple[str, str], Put] = {}
+    gone: set[tuple[str, str, int]] = set()
     for step in steps:
         name = (step.agency, step.name)
         known = living.get(name)
+        if isinstance(step, Drop):
+            gone.add((*name, step.made))
         if isinstance(step, Put):
-            if known is None or (step.made, step.version) > (known.made, known.version):
+            is_newer = known is None or (step.made, step.version) > (known.made, known.version)
+            if is_newer and (*name, step.made) not in gone:
                 living[name] = step
                 assert store.put_client(step.manifest) is not None
             else:
