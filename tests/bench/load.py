@@ -151,6 +151,7 @@ def _facts(org: Org) -> Facts:
         used={},
         provisioned=True,
         established=True,
+        outbox=({"key": "delivery", "kind": "delivery", "params": {}, "created": "2026-01-01T00:00:00Z"},),
     )
 
 
