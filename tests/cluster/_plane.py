@@ -166,6 +166,6 @@ def remove_namespace(plane: Plane, name: str, *, wait: bool = True) -> None:
         wait_until(lambda: plane.get("namespace", name) is None, 60, f"namespace {name} to be gone")
 
 
-def until(predicate: Callable[[], object], what: str, deadline_seconds: float = 30) -> None:
+def until(predicate: Callable[[], object], what: str, deadline_seconds: float = 60) -> None:
     """Wait for something that the API server does in its own time."""
     wait_until(lambda: bool(predicate()), deadline_seconds, what)

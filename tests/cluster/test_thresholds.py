@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clientorg.cluster.resources import RESOURCE_QUOTAS
-from tests.cluster.verbs import Agency, Client, Json, expect_never
+from tests.cluster.verbs import DEADLINE_SECONDS, Agency, Client, Json, expect_never
 from tests.controlplane.waiting import wait_until
 from tests.support.devclock import DevClock
 from tests.support.process import OperatorProcess
@@ -23,7 +23,9 @@ def told(client: Client) -> list[int]:
 
 def expect_told(client: Client, *percents: int) -> None:
     """Wait until Events tell these percentages, each once."""
-    wait_until(lambda: sorted(told(client)) == sorted(percents), 10, f"Events for {percents}, not {told(client)}")
+    wait_until(
+        lambda: sorted(told(client)) == sorted(percents), DEADLINE_SECONDS, f"Events for {percents}, not {told(client)}"
+    )
 
 
 def mailed(manifest: Json) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ from tests.support.kube import Kube, RefusedError
 
 Json = dict[str, Any]
 
-DEADLINE_SECONDS: Final = 30.0
+DEADLINE_SECONDS: Final = 60.0
 """For everything that takes well under a second on an idle machine; a busy one may take a hundred times that."""
 GONE_SECONDS: Final = 120.0
 """A namespace takes Kubernetes at least 5 s to remove."""
