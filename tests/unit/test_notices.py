@@ -10,7 +10,12 @@ from clientorg.domain.notices import notices
 from clientorg.domain.records import deactivation_json
 from tests.unit.life_model import NOON, TERMS, facts_of, situation
 
-DEACTIVATED = {"state": "Deactivated", "deactivation": deactivation_json(deactivate(NOON, TERMS))}
+DELIVERED = {"key": "delivery", "kind": "delivery", "params": {}, "created": "2026-11-01T00:00:00Z"}
+DEACTIVATED = {
+    "state": "Deactivated",
+    "deactivation": deactivation_json(deactivate(NOON, TERMS)),
+    "outbox": [DELIVERED],
+}
 
 
 def told(held: int, waiting: Waiting | None) -> list[str]:

@@ -436,7 +436,7 @@ def _with_outcome(facts: Facts, outcome: Outcome, plan: Plan) -> Facts:
     return replace(
         facts,
         provisioned=outcome.provisioned,
-        established=outcome.established or facts.established,
+        established=outcome.established,
         workspace=problem,
         run=outcome.run,
         blocked=outcome.blocked,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clientorg.api.conditions import STALLING_REASONS, Reason
 from clientorg.cluster.rest import Api
 from clientorg.control.applier import Applier, WorkspaceError
-from clientorg.control.children import Children
+from clientorg.control.children import ChildKey, Children
 from clientorg.control.clock import Clock, rfc3339
 from clientorg.control.pause import Pauser, explain
 from clientorg.domain.client_status import Problem, Run
-from clientorg.domain.workspace import Child, Gate, Org, PlanTemplate
+from clientorg.domain.workspace import Gate, Org, PlanTemplate
 from clientorg.errors import PlanError
 
 _STOP_POLL_SECONDS = 1.0
@@ -31,7 +30,7 @@ class Outcome:
 
     Attributes:
         provisioned: every object is as wanted.
-        established: every object is there, if not as wanted.
+        established: every object that is not from the blueprint is there, if not as wanted.
         retry_after_seconds: look again after so long: something is on its way.
         failed: a fault that passes; come again with backoff.
     """
@@ -76,9 +75,10 @@ class Workspaces:
         namespace = self._children.namespace(org.namespace)
         is_marked = namespace is not None and namespace.paused
         gate = Gate.CLOSED if closed else Gate.OPENING if is_marked else Gate.OPEN
-        children: Sequence[Child] = ()
+        core: set[ChildKey] = set()
         try:
             children = template.render(org, gate)
+            core = {child.key for child in children if not child.is_blueprint}
             written = await self._applier.ensure(org, children, forced=forced)
             if closed:
                 return await self._stop(org.namespace, just_closed=written > 0)
@@ -87,10 +87,11 @@ class Workspaces:
             if gate is Gate.OPENING:
                 return await self._resume(org, template)
         except PlanError as error:
-            return Outcome(problem=Problem(Reason.BLUEPRINT_INVALID, str(error)))
+            problem = Problem(Reason.BLUEPRINT_INVALID, str(error))
+            return Outcome(established=self.exists(org.namespace), problem=problem)
         except WorkspaceError as error:
             return Outcome(
-                established=bool(children) and {child.key for child in children} <= self._children.keys(org.namespace),
+                established=core <= self._children.keys(org.namespace),
                 problem=Problem(error.reason, error.message),
                 run=Run.STOPPING if closed else Run.RUNNING,
                 retry_after_seconds=error.retry_after_seconds or None,

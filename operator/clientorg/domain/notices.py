@@ -164,7 +164,8 @@ def _is_current(entry: Entry, record: Deactivation | None, reminder: int | None)
 def _delivery(before: Mapping[str, Any], facts: Facts) -> Iterable[Notice]:
     """The workspace stands for the first time (FEATURES S4)."""
     is_up = state_of(facts) in (OrgState.ACTIVE, OrgState.PAUSED) and facts.provisioned
-    if is_up and before.get("state") in (None, OrgState.PROVISIONING):
+    is_first = before.get("state") in (None, OrgState.PROVISIONING)
+    if is_up and (is_first or not before.get("outbox")):  # nothing was ever told: it was up before it was whole
         params = {"url": facts.url} if facts.url else {}
         yield Notice("delivery", NotificationKind.DELIVERY, params)
 
