@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.cluster._cli_support import kubeconfig_at
+from tests.support.httpserver import LocalServer, QuietHandler
 
 Json = dict[str, Any]
 
@@ -77,28 +77,23 @@ class FaultProxy:
     def __enter__(self) -> FaultProxy:
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def _handle(self) -> None:
                 proxy._handle(self)
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server = LocalServer(Handler)
+        self._server.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__()
         self.upstream.close()
 
     def kubeconfig(self, folder: Path) -> Path:
         """A kubeconfig for the proxy."""
-        return kubeconfig_at(folder / "faulty", f"http://127.0.0.1:{self._server.server_address[1]}")
+        return kubeconfig_at(folder / "faulty", f"http://127.0.0.1:{self._server.port}")
 
     def _handle(self, handler: BaseHTTPRequestHandler) -> None:
         length = int(handler.headers.get("Content-Length") or 0)

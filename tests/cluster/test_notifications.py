@@ -6,22 +6,21 @@ The sender itself is tested in tests/integration; here the operator sends, what 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
 
 import pytest
 
 from clientorg.api.meta import ANNOTATION_RESEND
 from clientorg.cluster.resources import NAMESPACES
+from clientorg.domain.timestamps import rfc3339
 from clientorg.notify.signature import verify
 from tests.cluster.test_deactivation import PURGE, deactivate, expect_purge_to_begin, sent
 from tests.cluster.verbs import Agency, Client, Json, expect_never, messages_of
 from tests.controlplane.waiting import wait_until
-from tests.support.devclock import DevClock, rfc3339
+from tests.support.devclock import DevClock
+from tests.support.httpserver import LocalServer, QuietHandler
 from tests.support.kube import RefusedError
 from tests.support.mailserver import MailHost, smtp_secret
 from tests.support.process import OperatorProcess
@@ -214,7 +213,7 @@ def test_nobody_is_purged_before_the_last_reminder_is_delivered(
     expect_purge_to_begin(acme)
 
 
-class Hook:
+class Hook(LocalServer):
     """The agency's own system, that messages are posted to. A context manager."""
 
     def __init__(self) -> None:
@@ -222,29 +221,16 @@ class Hook:
         self.status = 204
         hook = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
+        class Handler(QuietHandler):
+            def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 hook.posts.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 self.send_response(hook.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/hook"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)
+        self.url = f"http://127.0.0.1:{self.port}/hook"
 
 
 def test_agency_is_posted_what_happens_signed_and_again_until_it_takes_it(tokyo: Agency, clock: DevClock) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final, Self
 
@@ -19,6 +17,7 @@ from filelock import FileLock
 from tests.controlplane.process import spawn
 from tests.controlplane.toolchain import cache_dir
 from tests.controlplane.waiting import wait_until
+from tests.support.httpserver import LocalServer, QuietHandler
 from tests.support.process import free_port
 
 _PACKAGE: Final = "prometheus"
@@ -83,7 +82,7 @@ def _run(folder: Path, *command: str) -> None:
         ) from error
 
 
-class Exporter:
+class Exporter(LocalServer):
     """Serves counters over HTTP, as a product's metering agent would. A context manager.
 
     Attributes:
@@ -95,8 +94,8 @@ class Exporter:
         self.scrapes = 0
         exporter = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class Handler(QuietHandler):
+            def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
                 exporter.scrapes += 1
                 body = "".join(line + "\n" for line in exporter.lines).encode()
                 self.send_response(200)
@@ -105,21 +104,7 @@ class Exporter:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)
 
     def say(self, *counts: tuple[str, float], license: str = "visitors") -> None:
         """Org IDs and what each has used so far."""
