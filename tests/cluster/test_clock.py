@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from clientorg.cluster.resources import CONFIG_MAPS
+from clientorg.domain.timestamps import rfc3339
 from tests.cluster.test_deactivation import (
     PURGE,
     deactivate,
@@ -17,7 +18,7 @@ from tests.cluster.test_deactivation import (
     sent,
 )
 from tests.cluster.verbs import Agency, Client, expect_never
-from tests.support.devclock import START, DevClock, rfc3339
+from tests.support.devclock import START, DevClock
 from tests.support.process import OperatorProcess
 
 pytestmark = pytest.mark.cluster

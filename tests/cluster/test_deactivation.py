@@ -14,10 +14,11 @@ from typing import Any, Final
 import pytest
 
 from clientorg.cluster.resources import CONFIG_MAPS, NAMESPACES, RESOURCE_QUOTAS
+from clientorg.domain.timestamps import rfc3339
 from tests.cluster.operators import Operators
 from tests.cluster.verbs import Agency, Client, Json, Plan, condition_of, expect_never, messages_of
 from tests.controlplane.waiting import wait_until
-from tests.support.devclock import START, DevClock, rfc3339
+from tests.support.devclock import START, DevClock
 from tests.support.process import OperatorProcess
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("clockwork")]

@@ -18,9 +18,9 @@ from clientorg.cluster.resources import (
     USAGE_REPORTS,
     Resource,
 )
+from clientorg.domain.timestamps import rfc3339
 from tests.controlplane.waiting import DeadlineExceededError, wait_until
 from tests.support import builders
-from tests.support.devclock import rfc3339
 from tests.support.kstatus import KStatus, kstatus
 from tests.support.kube import Kube, RefusedError
 

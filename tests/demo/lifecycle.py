@@ -80,7 +80,7 @@ class _Story:
     """What the chapters share: the stage, the clock, and what was told already."""
 
     def __init__(self, stage: Stage, console: Console, inbox: Inbox) -> None:
-        self.clock = SteppedClock(stage.folder / CLOCK)
+        self.clock = SteppedClock(stage.folder / CLOCK, BEGIN)
         self.inbox = inbox
         self.org_id = self.namespace = ""
         self._stage, self._console = stage, console

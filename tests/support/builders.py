@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from tests.support.devclock import rfc3339
+from clientorg.domain.timestamps import rfc3339
 
 Json = dict[str, Any]
 API_VERSION = "clientorg.dev/v1alpha1"

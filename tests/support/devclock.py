@@ -1,4 +1,4 @@
-"""The development clock as tests step it (FEATURES X7)."""
+"""The development clock as tests and the demo step it (FEATURES X7)."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from clientorg.domain.timestamps import rfc3339
+
 START: Final = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-"""When every story begins; three calendar months later it is 25 February."""
+"""When every test's story begins; three calendar months later it is 25 February."""
 
 
 class DevClock:
-    """A clock that stands still until it is set."""
+    """A clock that stands still until it is set; the operator and the plugin read it from its file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, begin: datetime = START) -> None:
         self.path = path
-        self.set(START)
+        self.set(begin)
 
     @property
     def now(self) -> datetime:
-        """The time."""
+        """The time, in UTC."""
         return self._now
 
     def set(self, moment: datetime) -> datetime:
@@ -33,8 +35,3 @@ class DevClock:
     def step(self, days: float = 0, hours: float = 0, seconds: float = 0) -> datetime:
         """Move it by so much."""
         return self.set(self._now + timedelta(days=days, hours=hours, seconds=seconds))
-
-
-def rfc3339(moment: datetime) -> str:
-    """As Kubernetes writes it, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

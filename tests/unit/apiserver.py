@@ -33,7 +33,7 @@ from clientorg.cluster.resources import (
     Resource,
 )
 from clientorg.cluster.rest import APPLY
-from clientorg.control.clock import rfc3339
+from clientorg.domain.timestamps import rfc3339
 from clientorg.errors import AlreadyExistsError, ConflictError, NotFoundError
 
 Json = dict[str, Any]

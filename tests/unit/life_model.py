@@ -22,7 +22,8 @@ from clientorg.domain.decision import Decision, Situation, decide
 from clientorg.domain.lifecycle import Deactivation, Terms
 from clientorg.domain.messages import from_status, to_status
 from clientorg.domain.notices import add_all, as_of, delivered_reminders, failing_text, notices, without_outdated
-from clientorg.domain.records import crossings_of, deactivation_of, format_time, parse_time, usage_of
+from clientorg.domain.records import crossings_of, deactivation_of, usage_of
+from clientorg.domain.timestamps import parse_time, rfc3339
 from clientorg.domain.usage import Sample
 
 Json = dict[str, Any]
@@ -216,7 +217,7 @@ class Life:
                     since = facts.deactivation.since if facts.deactivation else self.now
                     self.mails.append(Mail(entry.key, int(entry.params["days"]), told, self.now, since))
         facts = replace(facts, outbox=tuple(to_status(outbox)), undelivered=failing_text(outbox))
-        self.status = status_of(facts, before, format_time(self.now))
+        self.status = status_of(facts, before, rfc3339(self.now))
         return self.status != before
 
 

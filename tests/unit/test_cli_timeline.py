@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clientorg.api.clientorg import WantedState
-from clientorg.cli.dates import Calendar, rfc3339
+from clientorg.cli.dates import Calendar
 from clientorg.cli.timeline import document, page
 from clientorg.cli.timelinerows import Entry, timeline
+from clientorg.domain.timestamps import rfc3339
 from tests.unit.cli_builders import client, granted, pool
 from tests.unit.life_model import NOON, TERMS, TOKYO, Life
 

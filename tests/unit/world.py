@@ -9,9 +9,9 @@ from types import TracebackType
 
 from clientorg.api.meta import ANNOTATION_TRANSFER
 from clientorg.cluster.resources import CLIENT_ORGS, NAMESPACES, ORG_PLANS, QUOTA_POOLS
-from clientorg.control.clock import rfc3339
 from clientorg.control.keys import Kind
 from clientorg.domain.allocation import Transfer
+from clientorg.domain.timestamps import rfc3339
 from tests.support import builders
 from tests.unit.apiserver import Json, MemoryServer
 from tests.unit.bookkeeping import Bookkeeping

@@ -6,6 +6,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from clientorg.domain.timestamps import parse_time
 from clientorg.errors import ConfigurationError
 
 DEV_CLOCK = "CLIENTORG_DEV_CLOCK"
@@ -22,9 +23,8 @@ def now() -> datetime:
     if not path:
         return datetime.now(UTC)
     try:
-        moment = datetime.fromisoformat(Path(path).read_text(encoding="utf-8").strip())
+        return parse_time(Path(path).read_text(encoding="utf-8").strip())
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"${DEV_CLOCK}: {error}; write a time such as 2026-11-25T00:00:00Z into that file, or unset the variable"
         ) from error
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from clientorg.cli.dates import relative, rfc3339
+from clientorg.cli.dates import relative
 from clientorg.cli.rows import ClientRow, remaining_text, usage_text
 from clientorg.cli.table import Cell, as_csv, cells
 from clientorg.cli.terminal import Color
 from clientorg.cli.text import age, plain
+from clientorg.domain.timestamps import rfc3339
 
 STATE_COLORS: dict[str, Color] = {
     "Active": "green",

@@ -53,11 +53,6 @@ def relative(moment: datetime, now: datetime) -> str:
     return f"in {duration(moment - now)}" if seconds > 0 else f"{duration(now - moment)} ago"
 
 
-def rfc3339(moment: datetime) -> str:
-    """The time as Kubernetes writes it, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def next_period(pool: Json | None, license_name: str, calendar: Calendar, now: datetime) -> datetime | None:
     """When the count of a license's use begins anew; None when it never does, or the pool could not be read."""
     from zoneinfo import ZoneInfo

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from clientorg.cli.dates import relative, rfc3339
+from clientorg.cli.dates import relative
 from clientorg.cli.table import Cell, cells
 from clientorg.cli.terminal import Color
 from clientorg.cli.text import age, joined, number, plain
 from clientorg.domain.messages import Delivery, Entry, Outbox
+from clientorg.domain.timestamps import rfc3339
 
 Json = dict[str, Any]
 

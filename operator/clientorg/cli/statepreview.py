@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clientorg.cli.dates import next_period, relative, rfc3339
+from clientorg.cli.dates import next_period, relative
 from clientorg.cli.messagerows import addressees, channels_of
 from clientorg.cli.options import PROGRAM
 from clientorg.cli.poolrows import stock_rows
@@ -22,6 +22,7 @@ from clientorg.cli.staying import stay_lines
 from clientorg.cli.table import Cell, cells, table
 from clientorg.cli.text import joined, number, plain, plural
 from clientorg.domain.allocation import reduce
+from clientorg.domain.timestamps import rfc3339
 
 Json = dict[str, Any]
 

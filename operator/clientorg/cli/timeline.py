@@ -11,13 +11,14 @@ import typer
 
 from clientorg.cli import clock
 from clientorg.cli.app import command
-from clientorg.cli.dates import Calendar, calendar_of, relative, rfc3339
+from clientorg.cli.dates import Calendar, calendar_of, relative
 from clientorg.cli.options import DataOutput, OutputFlag, Target
 from clientorg.cli.related import read_terms
 from clientorg.cli.session import connect
 from clientorg.cli.table import Cell, as_document, cells, table
 from clientorg.cli.terminal import Color, colored, note, paint, say
 from clientorg.cli.text import plain
+from clientorg.domain.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from clientorg.cli.timelinerows import Entry

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from clientorg.cli.dates import Calendar, next_period, rfc3339
+from clientorg.cli.dates import Calendar, next_period
 from clientorg.cli.rows import client_row
 from clientorg.cli.schedule import ReminderState, expected_purge, reminder_steps, reminder_text
 from clientorg.cli.text import number, timestamp
@@ -20,6 +20,7 @@ from clientorg.domain import lifecycle
 from clientorg.domain.lifecycle import Deactivation, Terms
 from clientorg.domain.messages import Delivery, Outbox, from_status
 from clientorg.domain.records import deactivation_of
+from clientorg.domain.timestamps import rfc3339
 
 Json = dict[str, Any]
 

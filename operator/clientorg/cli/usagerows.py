@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from clientorg.cli.dates import Calendar, next_period, rfc3339
+from clientorg.cli.dates import Calendar, next_period
 from clientorg.cli.rows import client_row, condition
 from clientorg.cli.text import age, timestamp
+from clientorg.domain.timestamps import rfc3339
 
 Json = dict[str, Any]
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from clientorg.cluster.resources import LEASES
 from clientorg.cluster.rest import Api, Json
+from clientorg.domain.timestamps import rfc3339_micro
 from clientorg.errors import AlreadyExistsError, ClientOrgError, ConflictError, NotFoundError
 
 logger = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ class Elector:
         }
 
     def _spec(self, before: Json) -> Json:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # for people; nothing is decided by it
+        now = rfc3339_micro(datetime.now(UTC))  # for people; nothing is decided by it
         is_ours = before.get("holderIdentity") == self._identity
         return {
             "holderIdentity": self._identity,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from clientorg.control.clock import Clock, rfc3339_micro
+from clientorg.control.clock import Clock
 from clientorg.control.store import Client
 from clientorg.domain.allocation import Waiting
+from clientorg.domain.timestamps import rfc3339_micro
 
 _SEEN_AT_ONCE = timedelta(seconds=2)
 _NEVER = datetime.min.replace(tzinfo=UTC)

@@ -17,7 +17,7 @@ from clientorg.cluster.events import Happening, Regarding
 from clientorg.cluster.resources import CLIENT_ORGS
 from clientorg.cluster.rest import Api
 from clientorg.control.allocations import Allocations
-from clientorg.control.clock import Clock, rfc3339, rfc3339_micro
+from clientorg.control.clock import Clock
 from clientorg.control.deletion import Deleter
 from clientorg.control.gather import (
     freshness,
@@ -40,6 +40,7 @@ from clientorg.domain.merge_patch import merge_patch
 from clientorg.domain.messages import Entry, Outbox, from_status, to_status
 from clientorg.domain.notices import add_all, failing_text, notices, without_outdated
 from clientorg.domain.records import deactivation_of, usage_of
+from clientorg.domain.timestamps import rfc3339, rfc3339_micro
 from clientorg.errors import ConflictError, InputError, InvalidError, PlanError
 from clientorg.notify.sender import channels_of
 

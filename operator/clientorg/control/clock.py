@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from clientorg.domain.timestamps import parse_time
 from clientorg.errors import ConfigurationError
 
 
@@ -48,20 +49,10 @@ class FileClock:
             stat = self._path.stat()
             if self._seen == (stat.st_mtime_ns, stat.st_ino):
                 return self._now
-            moment = datetime.fromisoformat(self._path.read_text(encoding="utf-8").strip())
+            moment = parse_time(self._path.read_text(encoding="utf-8").strip())
             self._seen = (stat.st_mtime_ns, stat.st_ino)
         except (OSError, ValueError) as error:
             raise ConfigurationError(
                 f"development clock {self._path}: {error}; write a time such as 2026-11-25T00:00:00Z into it"
             ) from error
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-def rfc3339(moment: datetime) -> str:
-    """The time as Kubernetes writes it, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def rfc3339_micro(moment: datetime) -> str:
-    """The time as Kubernetes writes it, to the microsecond (metav1.MicroTime)."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return moment

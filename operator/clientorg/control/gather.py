@@ -16,6 +16,7 @@ from clientorg.domain.identity import is_name_too_long
 from clientorg.domain.messages import from_status
 from clientorg.domain.notices import delivered_reminders
 from clientorg.domain.records import Json, crossings_of, deactivation_of, usage_of
+from clientorg.domain.timestamps import rfc3339
 from clientorg.domain.usage import Sample, Usage
 from clientorg.domain.workspace import Org
 
@@ -117,7 +118,7 @@ def freshness(
     if now < stale_from:
         return Freshness(stale_from=stale_from)
     return Freshness(
-        f"usage was last reported for {last.strftime('%Y-%m-%dT%H:%M:%SZ')}; the client is neither paused nor resumed "
+        f"usage was last reported for {rfc3339(last)}; the client is neither paused nor resumed "
         "while nothing is reported. Look at the metering agent, or at the pool's condition UsageSourceReady"
     )
 

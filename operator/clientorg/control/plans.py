@@ -5,10 +5,11 @@ from __future__ import annotations
 from clientorg.api.conditions import ConditionType, Reason
 from clientorg.cluster.resources import ORG_PLANS
 from clientorg.cluster.rest import Api
-from clientorg.control.clock import Clock, rfc3339
+from clientorg.control.clock import Clock
 from clientorg.control.store import Name, Store
 from clientorg.domain.conditions import false, merge, true
 from clientorg.domain.merge_patch import merge_patch
+from clientorg.domain.timestamps import rfc3339
 
 
 class PlanReconciler:

@@ -10,12 +10,13 @@ from clientorg.api.meta import LABEL_AGENCY, POOL_FINALIZER
 from clientorg.cluster.resources import CLIENT_ORGS, NAMESPACES, QUOTA_POOLS
 from clientorg.cluster.rest import Api
 from clientorg.control.allocations import Allocations
-from clientorg.control.clock import Clock, rfc3339
+from clientorg.control.clock import Clock
 from clientorg.control.prometheus import SourceState
 from clientorg.control.store import Client, Name, Pool, PoolMembers, Store, version_of
 from clientorg.domain.allocation import Books, Grant, Outcome, Request, Waiting, allocate, shown_position, unsettled
 from clientorg.domain.merge_patch import merge_patch
 from clientorg.domain.pool_status import PoolFacts, pool_status
+from clientorg.domain.timestamps import rfc3339
 from clientorg.errors import ApiError, ConflictError, NotFoundError
 
 logger = logging.getLogger(__name__)

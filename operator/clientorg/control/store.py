@@ -26,7 +26,7 @@ from clientorg.api.orgplan import OrgPlanSpec
 from clientorg.api.quotapool import PoolUsage, UsePeriod
 from clientorg.domain.allocation import Grant, Holder, Transfer, raises
 from clientorg.domain.identity import org_id, workspace_namespace
-from clientorg.domain.records import parse_time
+from clientorg.domain.timestamps import parse_time
 from clientorg.domain.workspace import PlanTemplate
 
 _MOST_GONE = 10_000

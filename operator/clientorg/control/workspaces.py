@@ -9,9 +9,10 @@ from clientorg.api.conditions import STALLING_REASONS, Reason
 from clientorg.cluster.rest import Api
 from clientorg.control.applier import Applier, WorkspaceError
 from clientorg.control.children import ChildKey, Children
-from clientorg.control.clock import Clock, rfc3339
+from clientorg.control.clock import Clock
 from clientorg.control.pause import Pauser, explain
 from clientorg.domain.client_status import Problem, Run
+from clientorg.domain.timestamps import rfc3339
 from clientorg.domain.workspace import Gate, Org, PlanTemplate
 from clientorg.errors import PlanError
 

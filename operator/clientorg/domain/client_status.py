@@ -12,7 +12,8 @@ from clientorg.api.conditions import STALLING_REASONS, ConditionType, Reason
 from clientorg.domain.allocation import Holder, Waiting, shown_position
 from clientorg.domain.conditions import State, false, merge, true, unknown
 from clientorg.domain.lifecycle import Deactivation
-from clientorg.domain.records import Crossing, crossings_json, deactivation_json, format_time, meters_json
+from clientorg.domain.records import Crossing, crossings_json, deactivation_json, meters_json
+from clientorg.domain.timestamps import rfc3339
 from clientorg.domain.usage import NOTHING, Usage
 
 Json = dict[str, Any]
@@ -215,11 +216,11 @@ def _deactivated(facts: Facts, record: Deactivation) -> tuple[State, State, Stat
         if facts.state is not WantedState.DEACTIVATED:
             return _stuck(
                 Reason.ALREADY_PURGED,
-                f"spec.state: everything of this client was deleted on {format_time(record.purged)} and cannot be "
+                f"spec.state: everything of this client was deleted on {rfc3339(record.purged)} and cannot be "
                 "brought back; set spec.state to Deactivated again, or delete the client with confirmation and make it "
                 "anew",
             )
-        return _well(Reason.PURGED, f"everything was deleted on {format_time(record.purged)}; the record stays")
+        return _well(Reason.PURGED, f"everything was deleted on {rfc3339(record.purged)}; the record stays")
     if record.purge_started is not None:
         note = facts.note.message if facts.note is not None else "everything is about to be deleted"
         return _working(Reason.PURGING, note)
@@ -230,7 +231,7 @@ def _deactivated(facts: Facts, record: Deactivation) -> tuple[State, State, Stat
     if facts.run is Run.STOPPING:
         return _working(Reason.PAUSING, facts.blocked or "workloads are being stopped")
     message = (
-        f"deactivated; everything is deleted after {format_time(record.purge_after)}, unless spec.state is set to "
+        f"deactivated; everything is deleted after {rfc3339(record.purge_after)}, unless spec.state is set to "
         "Active before"
     )
     if facts.note is not None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from clientorg.api.notifications import MAX_KEY_LENGTH, MAX_PARAM_LENGTH, MAX_PARAMS, Channel, DeliveryState
+from clientorg.domain.timestamps import parse_time, rfc3339
 
 Json = dict[str, Any]
 
@@ -94,7 +95,7 @@ def new_entry(
     """
     if not _KEY.fullmatch(key):
         raise ValueError(f"outbox key {key!r}: letters, digits, '-' and '_', at most {MAX_KEY_LENGTH} characters")
-    texts = {name: _rfc3339(value) if isinstance(value, datetime) else str(value) for name, value in params.items()}
+    texts = {name: rfc3339(value) if isinstance(value, datetime) else str(value) for name, value in params.items()}
     too_long = sorted(name for name, text in texts.items() if len(text) > MAX_PARAM_LENGTH)
     if too_long or len(texts) > MAX_PARAMS:
         raise ValueError(f"outbox entry {key}: at most {MAX_PARAMS} params of {MAX_PARAM_LENGTH} characters {too_long}")
@@ -102,14 +103,10 @@ def new_entry(
     return Entry(key, kind, texts, created, {channel: Delivery() for channel in Channel if channel in channels})
 
 
-def _rfc3339(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def to_status(outbox: Outbox) -> list[Json]:
     """The list for `status.outbox`."""
     return [
-        {"key": entry.key, "kind": entry.kind, "params": dict(entry.params), "created": _rfc3339(entry.created)}
+        {"key": entry.key, "kind": entry.kind, "params": dict(entry.params), "created": rfc3339(entry.created)}
         | {channel.value: _delivery_to_status(delivery) for channel, delivery in entry.deliveries.items()}
         for entry in outbox
     ]
@@ -118,11 +115,11 @@ def to_status(outbox: Outbox) -> list[Json]:
 def _delivery_to_status(delivery: Delivery) -> Json:
     item: Json = {"state": delivery.state.value, "attempts": delivery.attempts, "resends": delivery.resends}
     if delivery.next_attempt is not None:
-        item["nextAttempt"] = _rfc3339(delivery.next_attempt)
+        item["nextAttempt"] = rfc3339(delivery.next_attempt)
     if delivery.last_error:
         item["lastError"] = delivery.last_error
     if delivery.sent is not None:
-        item["sent"] = _rfc3339(delivery.sent)
+        item["sent"] = rfc3339(delivery.sent)
     return item
 
 
@@ -133,7 +130,7 @@ def from_status(items: Iterable[Mapping[str, Any]]) -> Outbox:
             key=item["key"],
             kind=item["kind"],
             params=dict(item.get("params") or {}),
-            created=datetime.fromisoformat(item["created"]),
+            created=parse_time(item["created"]),
             deliveries={channel: _delivery_of(item[channel.value]) for channel in Channel if channel.value in item},
         )
         for item in items
@@ -142,7 +139,7 @@ def from_status(items: Iterable[Mapping[str, Any]]) -> Outbox:
 
 def _delivery_of(item: Mapping[str, Any]) -> Delivery:
     def time(name: str) -> datetime | None:
-        return datetime.fromisoformat(item[name]) if item.get(name) else None
+        return parse_time(item[name]) if item.get(name) else None
 
     return Delivery(
         state=DeliveryState(item["state"]),

@@ -17,7 +17,8 @@ from clientorg.domain.client_status import Facts, state_of
 from clientorg.domain.decision import Decision
 from clientorg.domain.lifecycle import Deactivation, Terms, purge_told
 from clientorg.domain.messages import Entry, Outbox, new_entry
-from clientorg.domain.records import deactivation_of, format_time
+from clientorg.domain.records import deactivation_of
+from clientorg.domain.timestamps import rfc3339
 
 Json = dict[str, Any]
 
@@ -107,7 +108,7 @@ def as_of(entry: Entry, record: Deactivation | None, now: datetime, terms: Terms
     if entry.kind != NotificationKind.REMINDER or record is None or record.purge_started is not None:
         return entry
     purge_after = purge_told(record, int(entry.params.get("days", "0")), now, terms)
-    return replace(entry, params={**entry.params, "purgeAfter": format_time(purge_after)})
+    return replace(entry, params={**entry.params, "purgeAfter": rfc3339(purge_after)})
 
 
 def delivered_reminders(outbox: Outbox, record: Deactivation | None) -> dict[int, datetime]:

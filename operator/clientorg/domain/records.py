@@ -8,24 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clientorg.domain.lifecycle import Deactivation, Reminder
+from clientorg.domain.timestamps import parse_time, rfc3339
 from clientorg.domain.usage import Meter, Period, Usage
 
 Json = dict[str, Any]
-
-
-def parse_time(text: str) -> datetime:
-    """A time as Kubernetes writes it.
-
-    Raises:
-        ValueError: it is none.
-    """
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-def format_time(moment: datetime) -> str:
-    """The time as Kubernetes writes it, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +70,7 @@ def crossings_of(status: Mapping[str, Any]) -> tuple[Crossing, ...]:
 def crossings_json(crossings: Iterable[Crossing]) -> list[Json]:
     """The thresholds for status."""
     return [
-        {"license": item.license, "period": item.period, "percent": item.percent, "time": format_time(item.time)}
+        {"license": item.license, "period": item.period, "percent": item.percent, "time": rfc3339(item.time)}
         for item in sorted(crossings, key=lambda item: item.key)
     ]
 
@@ -110,19 +96,19 @@ def deactivation_of(status: Mapping[str, Any]) -> Deactivation | None:
 
 def deactivation_json(record: Deactivation) -> Json:
     """The deactivation for status."""
-    out: Json = {"since": format_time(record.since), "purgeAfter": format_time(record.purge_after)}
+    out: Json = {"since": rfc3339(record.since), "purgeAfter": rfc3339(record.purge_after)}
     if record.reminders:
         out["remindersSent"] = [
             {
                 "days": item.days,
-                "time": format_time(item.time),
-                "purgeAfter": format_time(item.told),
+                "time": rfc3339(item.time),
+                "purgeAfter": rfc3339(item.told),
                 "skipped": item.skipped,
             }
             for item in record.reminders
         ]
     if record.purge_started is not None:
-        out["purgeStartedTime"] = format_time(record.purge_started)
+        out["purgeStartedTime"] = rfc3339(record.purge_started)
     if record.purged is not None:
-        out["purgedTime"] = format_time(record.purged)
+        out["purgedTime"] = rfc3339(record.purged)
     return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from yarl import URL
 from clientorg import __version__
 from clientorg.api.meta import GROUP
 from clientorg.domain.messages import Due
+from clientorg.domain.timestamps import rfc3339
 from clientorg.errors import NotificationError
 from clientorg.notify.destinations import Destinations, RefusedDestinationError, is_loopback
 from clientorg.notify.kinds import kind_of, read_params
@@ -68,7 +69,7 @@ def event_of(due: Due, subject: Subject) -> Event:
         "source": f"/{GROUP}/{quote(subject.agency)}/{quote(subject.org_id)}",
         "type": f"dev.clientorg.{entry.kind}.v1",
         "subject": subject.name,
-        "time": entry.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "time": rfc3339(entry.created),
         "datacontenttype": "application/json",
         "data": {
             "agency": subject.agency,
