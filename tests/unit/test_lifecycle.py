@@ -14,13 +14,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from clientorg.api.clientorg import WantedState
 from clientorg.api.notifications import Channel
-from clientorg.domain import lifecycle
 from clientorg.domain.calendar import add_days, add_months
-from clientorg.domain.lifecycle import Terms, is_braked
+from clientorg.domain.lifecycle import Terms, brake_ends
 from tests.unit.life_model import NOON, TERMS, TOKYO, Life, days
 
 HOUR = timedelta(hours=1)
 PRAGUE = ZoneInfo("Europe/Prague")
+
+
+def is_braked(purges: list[datetime], now: datetime, most: int) -> bool:
+    """Whether the next purge has to wait."""
+    return brake_ends(purges, now, most) is not None
 
 
 def deactivated(terms: Terms = TERMS, **fields: object) -> Life:
@@ -263,7 +267,7 @@ def test_brake_holds_exactly_when_the_hour_is_full(purges: list[datetime], most:
     st.integers(1, 12),
 )
 def test_brake_says_when_it_lets_go(purges: list[datetime], most: int) -> None:
-    end = lifecycle.brake_ends(purges, NOON, most)
+    end = brake_ends(purges, NOON, most)
     if not is_braked(purges, NOON, most):
         assert end is None
         return

@@ -13,7 +13,7 @@ from clientorg.api.clientorg import PauseReason, WantedState
 from clientorg.api.quotapool import UsePeriod
 from clientorg.domain import lifecycle, usage
 from clientorg.domain.allocation import Grant, Holder, adopt, reduce
-from clientorg.domain.calendar import next_period_start, period_of, period_start
+from clientorg.domain.calendar import ALL_TIME, next_period_start, period_of, period_start
 from clientorg.domain.lifecycle import Deactivation, Terms
 from clientorg.domain.records import Crossing
 from clientorg.domain.usage import Sample, Usage
@@ -61,10 +61,9 @@ class Decision:
         new_crossings: of those, the ones to tell now.
         exhausted: licenses of which nothing is left.
         reminder: days of the reminder to send now.
-        skipped: reminders passed over for it.
+        purge_told: the purge that it tells.
         purge: delete everything now.
         is_braked: the purge waits, because the agency had as many as it may within the hour.
-        earliest_purge: if the reminder is the last one, when its notice ends.
         awaits_notice: the purge waits for its last reminder, or for the notice after it.
         next_due: when the passing of time changes something; None when it does not.
     """
@@ -79,11 +78,10 @@ class Decision:
     pause_reasons: tuple[PauseReason, ...]
     deactivation: Deactivation | None
     reminder: int | None = None
-    skipped: tuple[int, ...] = ()
+    purge_told: datetime | None = None
     purge: bool = False
     is_braked: bool = False
     awaits_notice: bool = False
-    earliest_purge: datetime | None = None
     next_due: datetime | None = None
 
     @property
@@ -167,7 +165,7 @@ def _crossings(
     kept = [item for item in situation.told if running.get(item.license, item.period) == item.period]
     told = {item.key for item in kept}
     new = [
-        Crossing(name, running.get(name, "all"), percent, situation.now)
+        Crossing(name, running.get(name, ALL_TIME), percent, situation.now)
         for name, value in used.items()
         if name in situation.wanted
         for percent in usage.crossed(value, holder.held.get(name, 0), situation.thresholds)
@@ -183,10 +181,9 @@ def _end_of_grace(situation: Situation, decision: Decision) -> Decision:
         return decision
     if record.purge_started is not None:
         return replace(decision, purge=True)
-    due, skipped = lifecycle.due_reminders(record, terms, now)
-    is_last = due is not None and due == min(terms.reminder_days)
-    earliest = lifecycle.notice_ends(now, terms) if is_last else None
-    decision = replace(decision, reminder=due, skipped=skipped, earliest_purge=earliest)
+    due, _ = lifecycle.due_reminders(record, terms, now)
+    if due is not None:
+        decision = replace(decision, reminder=due, purge_told=lifecycle.purge_told(record, due, now, terms))
     if not lifecycle.may_purge(record, terms, now):
         return replace(decision, awaits_notice=now >= record.purge_after)
     braked_until = lifecycle.brake_ends(situation.recent_purges, now, situation.purges_per_hour)

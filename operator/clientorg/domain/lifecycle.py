@@ -159,16 +159,11 @@ def next_due(record: Deactivation, terms: Terms, now: datetime) -> datetime | No
     return min((time for time in times if time > now), default=None)
 
 
-def is_braked(purged_times: Collection[datetime], now: datetime, most_per_hour: int) -> bool:
-    """Whether so many clients of the agency were purged within the last hour that the next one has to wait.
+def brake_ends(purged_times: Collection[datetime], now: datetime, most_per_hour: int) -> datetime | None:
+    """When the next purge of the agency may begin, if it had so many within the last hour; None: now.
 
     A wrong clock or plan edit must not wipe an agency before somebody notices (DESIGN rule 7).
     """
-    return brake_ends(purged_times, now, most_per_hour) is not None
-
-
-def brake_ends(purged_times: Collection[datetime], now: datetime, most_per_hour: int) -> datetime | None:
-    """When the next purge of the agency may begin; None: now."""
     recent = sorted(time for time in purged_times if now - _HOUR < time <= now)
     return recent[-most_per_hour] + _HOUR if len(recent) >= most_per_hour else None
 

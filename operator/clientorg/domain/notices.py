@@ -38,7 +38,7 @@ def notices(before: Mapping[str, Any], facts: Facts, decision: Decision, now: da
     return [
         *_thresholds(facts, decision),
         *_pauses(before, facts, stamp),
-        *_deactivation(before, facts, decision, stamp, now),
+        *_deactivation(before, facts, decision, stamp),
         *_delivery(before, facts),
     ]
 
@@ -73,9 +73,7 @@ def _pauses(before: Mapping[str, Any], facts: Facts, stamp: str) -> Iterable[Not
         yield Notice(f"resumed-{stamp}", NotificationKind.RESUMED, {})
 
 
-def _deactivation(
-    before: Mapping[str, Any], facts: Facts, decision: Decision, stamp: str, now: datetime
-) -> Iterable[Notice]:
+def _deactivation(before: Mapping[str, Any], facts: Facts, decision: Decision, stamp: str) -> Iterable[Notice]:
     old, new = deactivation_of(before), facts.deactivation
     if new is None:
         if old is not None and old.purged is None:
@@ -91,8 +89,7 @@ def _deactivation(
     if old is None:
         yield Notice(f"deactivated-{stamp}", NotificationKind.DEACTIVATED, {"purgeAfter": new.purge_after})
     if decision.reminder is not None and new.purge_started is None:
-        # A late last reminder moves the purge: tell the date as it will be, not the one that has passed.
-        params = {"days": decision.reminder, "purgeAfter": max(new.purge_after, decision.earliest_purge or now)}
+        params = {"days": decision.reminder, "purgeAfter": decision.purge_told}
         yield Notice(reminder_key(new, decision.reminder), NotificationKind.REMINDER, params)
     if new.purged is not None and (old is None or old.purged is None):
         yield Notice("purged", NotificationKind.PURGED, {})
