@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -150,7 +150,7 @@ class ClientReconciler:
             undelivered=failing_text(from_status(status.get("outbox") or ())),
             reconcile_requested=client.reconcile_requested,
         )
-        await self._patch_status(client, facts, keep=_REMEMBERED)
+        await self._patch_status(client, status, facts, keep=_REMEMBERED)
         return DONE
 
     async def _with_plan(self, client: Client, pool: Pool | None, plan: Plan) -> Result:
@@ -164,7 +164,7 @@ class ClientReconciler:
             problem = Problem(Reason.PLAN_INVALID, f"OrgPlan {client.plan!r}: {error}")
             return await self._without_terms(client, pool, problem)
         decision = decide(situation)
-        facts = self._facts(client, pool, plan, decision)
+        facts = self._facts(client, status, pool, plan, decision)
         fresh = freshness(decision.usage, pool, self._with.samples.seen(client), samples, now)
         is_asked = not decision.is_deactivated  # nothing runs in it that could be reported
         facts = replace(facts, staleness=fresh.staleness if is_asked else "")
@@ -173,7 +173,7 @@ class ClientReconciler:
         if facts.wanted and self._is_undecided(client, facts):
             return DONE  # the pool has not decided yet; its pass asks for another one here
         if decision.purge:
-            return await self._purge(client, plan, facts, decision)
+            return await self._purge(client, status, plan, facts, decision)
         outcome = Outcome()
         if facts.workspace is None and not facts.is_purged and _may_provision(facts):
             forced = client.reconcile_requested != status.get("lastHandledReconcileAt")
@@ -181,12 +181,14 @@ class ClientReconciler:
                 org_of(client), plan.template, closed=decision.gate_closed, forced=forced
             )
             facts = _with_outcome(facts, outcome, plan)
-        return await self._finish(client, plan, facts, decision, outcome)
+        return await self._finish(client, status, plan, facts, decision, outcome)
 
-    async def _finish(self, client: Client, plan: Plan, facts: Facts, decision: Decision, outcome: Outcome) -> Result:
+    async def _finish(
+        self, client: Client, before: Json, plan: Plan, facts: Facts, decision: Decision, outcome: Outcome
+    ) -> Result:
         """The messages that follow, the status, and when to come again."""
-        facts, outbox, given_up = self._with_messages(client, plan, facts, decision)
-        after = await self._patch_status(client, facts, decision)
+        facts, outbox, given_up = self._with_messages(client, before, plan, facts, decision)
+        after = await self._patch_status(client, before, facts, decision)
         for entry in given_up:
             note = f"message {entry.key} was given up: the outbox is full of others that cannot be delivered"
             self._event(client, "Warning", "MessageGivenUp", note, entry.key, self._with.clock.now())
@@ -199,9 +201,9 @@ class ClientReconciler:
         return Result(outcome.retry_after_seconds, outcome.failed, min(dues, default=None))
 
     def _with_messages(
-        self, client: Client, plan: Plan, facts: Facts, decision: Decision
+        self, client: Client, before: Json, plan: Plan, facts: Facts, decision: Decision
     ) -> tuple[Facts, Outbox, list[Entry]]:
-        before, now = client.status, self._with.clock.now()
+        now = self._with.clock.now()
         channels = channels_of(plan.template.spec.notifications)
         outbox = from_status(before.get("outbox") or ())
         for channel in Channel:
@@ -230,12 +232,11 @@ class ClientReconciler:
 
     def _is_undecided(self, client: Client, facts: Facts) -> bool:
         """Whether the pool has yet to decide, and there is nothing else to do until then."""
-        is_short = any(quantity > facts.holder.held.get(name, 0) for name, quantity in facts.wanted.items())
+        is_short = _is_short(facts.holder.held, facts.wanted)
         return is_short and facts.waiting is None and facts.licensing is None and facts.holder == client.holder
 
-    def _facts(self, client: Client, pool: Pool | None, plan: Plan, decision: Decision) -> Facts:
-        held, wanted = decision.holder.held, client.wanted
-        is_short = any(quantity > held.get(name, 0) for name, quantity in wanted.items())
+    def _facts(self, client: Client, before: Json, pool: Pool | None, plan: Plan, decision: Decision) -> Facts:
+        is_short = _is_short(decision.holder.held, client.wanted)
         waiting = self._with.allocations.waiting.get(client.uid) if is_short else None
         workspace, url = workspace_problem(client, plan), None
         try:
@@ -258,7 +259,7 @@ class ClientReconciler:
             url=url,
             holder=decision.holder,
             asked=client.asked,
-            wanted=wanted,
+            wanted=client.wanted,
             used=decision.used,
             state=WantedState(client.state),
             usage=decision.usage,
@@ -274,7 +275,7 @@ class ClientReconciler:
             deactivation=decision.deactivation,
             run=Run.STOPPING if decision.gate_closed else Run.RUNNING,
             note=note,
-            transferred=_transferred(client, decision),
+            transferred=_transferred(client, before, decision),
             reconcile_requested=client.reconcile_requested,
         )
 
@@ -299,10 +300,13 @@ class ClientReconciler:
         return client
 
     async def _patch_status(
-        self, client: Client, facts: Facts, decision: Decision | None = None, keep: tuple[str, ...] = ()
+        self, client: Client, before: Json, facts: Facts, decision: Decision | None = None, keep: tuple[str, ...] = ()
     ) -> Client:
-        """The one status patch of the pass, only if something changed, only onto the version we judged."""
-        before = client.status
+        """The one status patch of the pass, only if something changed, only onto the version we judged.
+
+        Args:
+            before: the client's status, decoded once a pass.
+        """
         now = self._with.clock.now()
         status = status_of(facts, before, rfc3339(now))
         status |= {name: before[name] for name in keep if name in before}
@@ -371,10 +375,10 @@ class ClientReconciler:
             reconcile_requested=client.reconcile_requested,
             deleting=_deleting(client, left),
         )
-        await self._patch_status(client, facts, keep=_REMEMBERED)
+        await self._patch_status(client, client.status, facts, keep=_REMEMBERED)
         return Result(retry_after_seconds=_DELETION_POLL_SECONDS)
 
-    async def _purge(self, client: Client, plan: Plan, facts: Facts, decision: Decision) -> Result:
+    async def _purge(self, client: Client, before: Json, plan: Plan, facts: Facts, decision: Decision) -> Result:
         """The end of the grace period: everything goes but the record (FEATURES Z9, DESIGN rules 7 and 8).
 
         That the purge begins is written down first, onto the version that was judged: a reactivation in the meantime
@@ -382,39 +386,44 @@ class ClientReconciler:
         """
         record = decision.deactivation
         if record is None or client.purge_started is None:
-            return await self._begin_purge(client, plan, facts, decision)
+            return await self._begin_purge(client, before, plan, facts, decision)
         if not await self._with.deleter.is_still_to_be_purged(client):
             raise ConflictError(409, "Conflict", "the client changed before its purge")
         left = await self._with.workspaces.delete(org_of(client))
         if left is not None:
             facts = replace(facts, note=Problem(Reason.PURGING, _deleting(client, left)))
-            await self._patch_status(client, facts, decision, keep=("outbox",))
+            await self._patch_status(client, before, facts, decision, keep=("outbox",))
             return Result(retry_after_seconds=_DELETION_POLL_SECONDS)
         record = replace(record, purged=self._with.clock.now())
         facts = replace(facts, deactivation=record, holder=replace(facts.holder, held={}), used={})
-        return await self._finish(client, plan, facts, decision, Outcome())
+        return await self._finish(client, before, plan, facts, decision, Outcome())
 
-    async def _begin_purge(self, client: Client, plan: Plan, facts: Facts, decision: Decision) -> Result:
+    async def _begin_purge(self, client: Client, before: Json, plan: Plan, facts: Facts, decision: Decision) -> Result:
         """Write down that the purge begins; one client at a time, so that each is counted before the next one."""
         async with self._purge_begins:
             begun = self._with.store.purges_started(client.name[0])
             if brake_ends(begun, self._with.clock.now(), self._with.purges_per_hour) is not None:
                 return Result(0.0)  # others began since this was decided: decide again
-            facts = self._with_messages(client, plan, facts, decision)[0]
-            after = await self._patch_status(client, facts, decision)
+            facts = self._with_messages(client, before, plan, facts, decision)[0]
+            after = await self._patch_status(client, before, facts, decision)
         return Result(0.0 if after.version != client.version else 1.0)
 
 
 _UNREMARKABLE = frozenset({Reason.PROVISIONING, Reason.DELETING, Reason.PAUSING, Reason.RESUMING, Reason.PURGING})
 
 
-def _transferred(client: Client, decision: Decision) -> str | None:
+def _is_short(held: Mapping[str, int], wanted: Mapping[str, int]) -> bool:
+    """Whether something is wanted that is not held."""
+    return any(quantity > held.get(name, 0) for name, quantity in wanted.items())
+
+
+def _transferred(client: Client, before: Json, decision: Decision) -> str | None:
     """The move that is done now, or the one before."""
     move = client.transfer
     if move is not None and decision.holder.held.get(move.license, 0) >= move.to:
         return str(move)
-    before: str | None = client.status.get("lastTransfer")
-    return before
+    last: str | None = before.get("lastTransfer")
+    return last
 
 
 def _deleting(client: Client, left: str) -> str:
@@ -424,10 +433,9 @@ def _deleting(client: Client, left: str) -> str:
 
 def _may_provision(facts: Facts) -> bool:
     """Nothing is built before the first grant; what is built stays in order while a later raise waits."""
-    is_satisfied = all(facts.holder.held.get(name, 0) >= want for name, want in facts.wanted.items())
-    if facts.deactivation is not None:
-        return facts.holder.last_grant > 0
-    return facts.holder.last_grant > 0 or (is_satisfied and facts.licensing is None)
+    if facts.holder.last_grant > 0:
+        return True
+    return facts.deactivation is None and facts.licensing is None and not _is_short(facts.holder.held, facts.wanted)
 
 
 def _with_outcome(facts: Facts, outcome: Outcome, plan: Plan) -> Facts:

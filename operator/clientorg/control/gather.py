@@ -56,6 +56,7 @@ def situation_of(
     Raises:
         PlanError: the plan's terms cannot be read.
     """
+    record = deactivation_of(status)
     return Situation(
         now=now,
         state=WantedState(client.state),
@@ -68,10 +69,10 @@ def situation_of(
         thresholds=plan.template.spec.thresholds,
         told=crossings_of(status),
         terms=plan.template.terms,
-        deactivation=deactivation_of(status),
+        deactivation=record,
         recent_purges=_recent_purges(store, client, now),
         purges_per_hour=purges_per_hour,
-        has_delivered=delivered_reminders(from_status(status.get("outbox") or ()), deactivation_of(status)),
+        has_delivered=delivered_reminders(from_status(status.get("outbox") or ()), record) if record else {},
     )
 
 
