@@ -221,18 +221,23 @@ class Pauser:
         return sum(1 for restored in outcomes if not restored)
 
     async def _restore_pod(self, namespace: str, kept: Json) -> bool:
-        pod = orjson.loads(kept["data"]["pod.json"])
+        try:
+            pod = orjson.loads(kept["data"]["pod.json"])
+            name = pod["metadata"]["name"]
+        except (KeyError, TypeError, ValueError):  # the client's own, or changed by it: no snapshot of ours
+            logger.warning("ConfigMap %s/%s is no snapshot of a pod", namespace, kept["metadata"]["name"])
+            return True
         try:
             await self._api.create(PODS, namespace, pod)
         except AlreadyExistsError:
-            found = await self._api.get(PODS, namespace, pod["metadata"]["name"])
+            found = await self._api.get(PODS, namespace, name)
             if is_terminating(found):
                 return False  # the old one has not gone yet
         except InvalidError as error:  # nobody can make it again; the ConfigMap stays for its owner
-            logger.warning("pod %s/%s cannot be made again: %s", namespace, pod["metadata"]["name"], error)
+            logger.warning("pod %s/%s cannot be made again: %s", namespace, name, error)
             return True
         except ApiError as error:  # the quota's cache is a moment behind
-            logger.info("pod %s/%s not made yet: %s", namespace, pod["metadata"]["name"], error)
+            logger.info("pod %s/%s not made yet: %s", namespace, name, error)
             return False
         await self._delete_quietly(CONFIG_MAPS, namespace, kept["metadata"]["name"])
         return True

@@ -102,6 +102,8 @@ class Workspaces:
 
     async def _stop(self, namespace: str, *, just_closed: bool) -> Outcome:
         self._resuming.pop(namespace, None)
+        if just_closed:  # the gate may have been taken away, and something begun meanwhile
+            self._stopped.discard(namespace)
         if namespace in self._stopped:
             return Outcome(provisioned=True, established=True, run=Run.STOPPED)
         is_first = namespace not in self._stopping
