@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -59,6 +60,18 @@ class HangUp:
 
 
 Step = Callable[[Request], Refusal | HangUp | None]
+
+
+def before_first_write(name: str, act: Callable[[], object]) -> Step:
+    """A step: act once, between the command's look at the client of that name and its write."""
+    acted = threading.Event()
+
+    def step(request: Request) -> None:
+        if request.writes(name) and not acted.is_set():
+            acted.set()
+            act()
+
+    return step
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clientorg.cluster.resources import CLIENT_ORGS
-from tests.cluster._cli_faults import FaultProxy, HangUp, Refusal, Request
+from tests.cluster._cli_faults import FaultProxy, HangUp, Refusal, Request, before_first_write
 from tests.cluster._cli_support import Agency, Cli, Lines, agency, home, plane
 
 __all__ = ["agency", "home", "plane"]  # fixtures
@@ -87,14 +87,7 @@ def test_somebody_who_never_stops_writing_ends_it_with_exit_code_1(agency: Agenc
 
 def test_edit_contact_survives_a_status_written_meanwhile(agency: Agency, proxy: FaultProxy, cli: Cli) -> None:
     """The operator writes statuses all the time."""
-    once = threading.Event()
-
-    def step(request: Request) -> None:
-        if request.writes("acme") and not once.is_set():
-            once.set()
-            agency.status("acme", state="Active", orgID="changed")
-
-    proxy.step = step
+    proxy.step = before_first_write("acme", lambda: agency.status("acme", state="Active", orgID="changed"))
     cli.do("edit-contact", "acme", "--email", "keiko@acme.example")
     assert agency.get("acme")["spec"]["contact"]["email"] == "keiko@acme.example"
 
@@ -153,15 +146,10 @@ def test_taking_back_survives_the_operators_own_writes(agency: Agency, proxy: Fa
 
 
 def test_a_source_that_changed_meanwhile_makes_the_move_start_over(agency: Agency, proxy: FaultProxy, cli: Cli) -> None:
-    once = threading.Event()
-
-    def step(request: Request) -> None:
-        if request.writes("globex") and not once.is_set():
-            once.set()
-            patch = {"spec": {"licenses": [{"name": "visitors", "quantity": 700}]}}
-            agency.plane.patch(CLIENT_ORGS, agency.namespace, "globex", patch)
-
-    proxy.step = step
+    patch = {"spec": {"licenses": [{"name": "visitors", "quantity": 700}]}}
+    proxy.step = before_first_write(
+        "globex", lambda: agency.plane.patch(CLIENT_ORGS, agency.namespace, "globex", patch)
+    )
     cli.do(*MOVE)
     assert quantities(agency) == (800, 400)
     assert transfer(agency) == "globex/visitors/400/800"
@@ -237,14 +225,7 @@ def test_a_delete_of_another_client_of_the_same_name_does_not_happen(
     agency: Agency, proxy: FaultProxy, cli: Cli
 ) -> None:
     """Deleted and created anew between our look and our write: that one was not confirmed."""
-    once = threading.Event()
-
-    def step(request: Request) -> None:
-        if request.writes("acme") and not once.is_set():
-            once.set()
-            make_anew(agency, "acme")
-
-    proxy.step = step
+    proxy.step = before_first_write("acme", lambda: make_anew(agency, "acme"))
     answer = cli.run("delete", "acme", "--confirm", "acme")
     assert answer.code == 1
     assert "created anew" in answer.err
@@ -252,14 +233,7 @@ def test_a_delete_of_another_client_of_the_same_name_does_not_happen(
 
 
 def test_a_pause_survives_a_status_written_meanwhile(agency: Agency, proxy: FaultProxy, cli: Cli) -> None:
-    once = threading.Event()
-
-    def step(request: Request) -> None:
-        if request.writes("acme") and not once.is_set():
-            once.set()
-            agency.status("acme", orgID="id-acme-2")
-
-    proxy.step = step
+    proxy.step = before_first_write("acme", lambda: agency.status("acme", orgID="id-acme-2"))
     cli.do("pause", "acme")
     assert agency.get("acme")["spec"]["state"] == "Paused"
 
@@ -279,14 +253,7 @@ def test_who_was_deactivated_meanwhile_is_not_paused(agency: Agency, proxy: Faul
 
 
 def test_another_client_of_the_same_name_is_not_deactivated(agency: Agency, proxy: FaultProxy, cli: Cli) -> None:
-    once = threading.Event()
-
-    def step(request: Request) -> None:
-        if request.writes("acme") and not once.is_set():
-            once.set()
-            make_anew(agency, "acme")
-
-    proxy.step = step
+    proxy.step = before_first_write("acme", lambda: make_anew(agency, "acme"))
     answer = cli.run("deactivate", "acme")
     assert answer.code == 1
     assert "was deleted and created anew meanwhile" in answer.err
