@@ -247,6 +247,6 @@ async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
         if len(payload) > most_bytes:
             raise QueryError(
                 f"spec.usage.prometheus.query: the answer has more than {most_bytes >> 20} MiB; aggregate it, for "
-                "example with sum by (org_id, license)"
+                "example with max by (org_id, license)"
             )
     return bytes(payload)
