@@ -17,7 +17,7 @@ from clientorg.control.keys import Kind
 from clientorg.domain.allocation import Transfer
 from clientorg.domain.conditions import find
 from tests.support import builders
-from tests.unit.bookkeeping import check_outcome, holder_of
+from tests.unit.bookkeeping import check_outcome, check_workspaces, holder_of
 from tests.unit.operators import Call, Operator
 from tests.unit.world import AGENCY, EVERYTHING, NOTHING, POOL, World
 
@@ -126,6 +126,30 @@ def test_change_that_a_recount_saw_before_its_event_is_carried_out(world: World,
     come_right(world)
 
     assert world.clients() == [] or seats(world, "ant") == 1
+
+
+def test_client_deleted_while_a_recounts_answer_was_under_way_is_not_built_anew(world: World) -> None:
+    """The list still has it, with our finalizer on it; its own deletion is over and heard of."""
+    operator = world.start()
+    world.create("ant", seats=4)
+    world.calm_down()
+    operator = world.replace(operator)
+    count = sent(world, operator, "GET", "clientorgs")
+    count.carry_out()
+    world.delete("ant")
+    while world.clients():
+        world.hear(operator)
+        others = [call for call in operator.calls if call is not count]
+        for call in others:
+            world.answer(call)
+        if not others and not world.server.finish_namespaces():
+            world.loop.advance(10)
+    world.hear(operator)
+    world.answer(count)
+    world.calm_down()
+
+    check_workspaces(world.server, world.clients())
+    come_right(world)
 
 
 def test_license_taken_out_of_the_pool_during_a_recount_shows_in_the_clients(world: World) -> None:
