@@ -63,6 +63,10 @@ class ForbiddenError(ApiError):
     """403: the rights do not reach, or a policy or quota refuses."""
 
 
+class NamespaceTerminatingError(ForbiddenError):
+    """403: nothing can be created in a namespace that is being deleted."""
+
+
 class UnauthorizedError(ApiError):
     """401: the credentials are missing, wrong or expired."""
 

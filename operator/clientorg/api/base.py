@@ -67,7 +67,7 @@ LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?([KMGTPE]i|[kMGTPE]|m|[eE][0-9]+)?$"
 URL_PATTERN = r"^https?://[^\x00-\x20\x7f\"<>\\^`{|}]+$"
 
-_LINE: Json = in_words(
+LINE_RULE: Json = in_words(
     LINE_PATTERN, "must be one line of text that is not blank; remove line breaks and control characters"
 )
 _LABEL: Json = in_words(
@@ -84,9 +84,10 @@ _URL: Json = in_words(
     URL_PATTERN, "must be an address that begins with https:// or http://, without spaces, quotes and brackets"
 )
 
-Line64 = Annotated[str, Field(min_length=1, max_length=64, pattern=LINE_PATTERN, json_schema_extra=_LINE)]
-Line128 = Annotated[str, Field(min_length=1, max_length=128, pattern=LINE_PATTERN, json_schema_extra=_LINE)]
-Line256 = Annotated[str, Field(min_length=1, max_length=256, pattern=LINE_PATTERN, json_schema_extra=_LINE)]
+Line64 = Annotated[str, Field(min_length=1, max_length=64, pattern=LINE_PATTERN, json_schema_extra=LINE_RULE)]
+Line128 = Annotated[str, Field(min_length=1, max_length=128, pattern=LINE_PATTERN, json_schema_extra=LINE_RULE)]
+Line256 = Annotated[str, Field(min_length=1, max_length=256, pattern=LINE_PATTERN, json_schema_extra=LINE_RULE)]
+Line1024 = Annotated[str, Field(min_length=1, max_length=1024, pattern=LINE_PATTERN, json_schema_extra=LINE_RULE)]
 DnsLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL_PATTERN, json_schema_extra=_LABEL)]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN_PATTERN, json_schema_extra=_NAME)]
 LicenseName = DnsLabel
@@ -95,6 +96,7 @@ Language = Annotated[str, Field(min_length=2, max_length=35, pattern=LANGUAGE_PA
 Quantity = Annotated[str, Field(min_length=1, max_length=32, pattern=QUANTITY_PATTERN, json_schema_extra=_QUANTITY)]
 Url = Annotated[str, Field(min_length=8, max_length=1024, pattern=URL_PATTERN, json_schema_extra=_URL)]
 Count = Annotated[int, Field(ge=0, le=MAX_QUANTITY, json_schema_extra={"format": "int64"})]
+SignedCount = Annotated[int, Field(ge=-MAX_QUANTITY, le=MAX_QUANTITY, json_schema_extra={"format": "int64"})]
 Timestamp = Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})]
 
 

@@ -7,8 +7,17 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
+from clientorg.api.access import (
+    GRANT_NAME,
+    AccessLevel,
+    AdminRole,
+    PrincipalName,
+    Subject,
+    SubjectKind,
+)
 from clientorg.api.base import (
     DNS_LABEL_PATTERN,
+    LIST_ATOMIC,
     LIST_SET,
     ApiModel,
     Count,
@@ -19,15 +28,22 @@ from clientorg.api.base import (
     Line64,
     Line128,
     Line256,
+    Line1024,
     LocalRef,
+    SignedCount,
     Timestamp,
     cel,
+    field_at,
     in_words,
     list_map,
 )
 from clientorg.api.conditions import Condition
-from clientorg.api.meta import MAX_CLIENT_NAME_LENGTH, MAX_REQUEST
+from clientorg.api.meta import MAX_CLIENT_NAME_LENGTH, MAX_REQUEST, MAX_USERS
 from clientorg.api.notifications import MAX_OUTBOX, OutboxEntry
+from clientorg.api.pointtransaction import BillingPeriod
+from clientorg.api.portal import ClientPortal
+from clientorg.api.rollout import MAX_RECORDED_OBJECTS
+from clientorg.api.trends import Trends
 
 SUGGESTED_INDUSTRIES: Final = (
     "Agency",
@@ -62,10 +78,13 @@ _TAG_RULE: Final[Json] = in_words(_TAG_PATTERN, "a tag has no spaces and no comm
 class OrgState(StrEnum):
     """Derived by the operator from the facts; never read back to decide anything."""
 
+    PENDING_APPROVAL = "PendingApproval"
+    REJECTED = "Rejected"
     PROVISIONING = "Provisioning"
     ACTIVE = "Active"
     PAUSED = "Paused"
     DEACTIVATED = "Deactivated"
+    TERMINATED = "Terminated"
     PURGED = "Purged"
     DELETING = "Deleting"
 
@@ -83,20 +102,26 @@ class PauseReason(StrEnum):
 
     REQUESTED = "Requested"
     QUOTA_EXHAUSTED = "QuotaExhausted"
+    NEGATIVE_BALANCE = "NegativeBalance"
+    HOLD = "Hold"
+    PAYMENT_OVERDUE = "PaymentOverdue"
+    TRIAL_EXPIRED = "TrialExpired"
 
 
-class AdminRole(StrEnum):
-    """What an admin may do in the workspace."""
+class ClientStatus(StrEnum):
+    """How a client stands with the agency (FEATURES W1); several may hold at once. docs/subscriptions.md has the cases.
 
-    FULL = "Full"
-    READ_ONLY = "ReadOnly"
+    In the order of urgency: the first that holds is the one to show where there is room for one.
+    """
 
-
-class SubjectKind(StrEnum):
-    """Kind of an RBAC subject."""
-
-    USER = "User"
-    GROUP = "Group"
+    READY_TO_SET_UP = "ReadyToSetUp"
+    SUSPENDED_UNPAID = "SuspendedUnpaid"
+    EXPIRED = "Expired"
+    OVER_LIMIT = "OverLimit"
+    EXPIRING_SOON = "ExpiringSoon"
+    NO_RECENT_ACTIVITY = "NoRecentActivity"
+    TRIAL = "Trial"
+    ACTIVE = "Active"
 
 
 class Contact(ApiModel):
@@ -139,7 +164,7 @@ class LicenseRequest(ApiModel):
 class Admin(ApiModel):
     """A user or group of the client with access to its workspace."""
 
-    name: Line256 = Field(
+    name: PrincipalName = Field(
         description="Name of the RBAC subject as the API server knows it, for example a user's email or a group."
     )
     kind: SubjectKind = Field(default=SubjectKind.USER, description="User or Group. Absent means User.")
@@ -148,6 +173,48 @@ class Admin(ApiModel):
         description="Full may change what is in the workspace, ReadOnly may look. Absent means ReadOnly.",
     )
     email: Email | None = Field(default=None, description="Email address of the admin, where the name is not one.")
+
+
+class Reseller(ApiModel):
+    """Who sold to the client (FEATURES S1)."""
+
+    name: Line128 = Field(description="Name of the reseller.")
+    email: Email | None = Field(default=None, description="Email address of the reseller.")
+    reference: Line128 | None = Field(
+        default=None, description="The reseller's own reference, for example an order number."
+    )
+
+
+class Consent(ApiModel):
+    """Who agreed to the termination, when, and to what (FEATURES S11)."""
+
+    accepted_by: Line256 = Field(description="The person who agreed, by name or email address.")
+    accepted_time: Timestamp = Field(description="When, for example 2026-11-20T09:00:00Z.")
+    text: Line1024 = Field(description="What was agreed to.")
+
+
+class Termination(ApiModel):
+    """The end of the contract."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                field_at(
+                    cel(
+                        "has(self.time) != (has(self.immediate) && self.immediate)",
+                        "either the time of the termination, or immediate: true; give one of them",
+                    ),
+                    ".time",
+                )
+            ]
+        }
+    )
+
+    time: Timestamp | None = Field(
+        default=None, description="When the contract ends, for example 2027-01-31T15:00:00Z; in the future."
+    )
+    immediate: bool | None = Field(default=None, description="true: now. There is no way back.")
+    consent: Consent = Field(description="The recorded consent; required.")
 
 
 class ClientOrgSpec(ApiModel):
@@ -170,6 +237,24 @@ class ClientOrgSpec(ApiModel):
     licenses: Annotated[
         list[LicenseRequest], Field(min_length=1, max_length=16, json_schema_extra=list_map("name"))
     ] = Field(description="Licenses the client is to have; at least one, each name once.")
+    contracted_users: Annotated[int, Field(ge=0, le=MAX_USERS, json_schema_extra={"format": "int64"})] = Field(
+        default=0,
+        description="Users that the contract covers, administrators not counted: the cap of the client's users, and "
+        "what the plan's monthly charge is computed from. Absent means 0.",
+    )
+    reseller: Reseller | None = Field(default=None, description="Who sold to the client. Absent means nobody else.")
+    requested_by: Line256 | None = Field(
+        default=None,
+        description="Who requests the client, as the API server knows them. Required on a plan with manual approval, "
+        "where somebody else has to approve. It has to be the authenticated user; whoever may write another one (a "
+        "GitOps pipeline) has the verb `request-for-others` on clientorgs. Immutable once set.",
+    )
+    termination: Termination | None = Field(
+        default=None,
+        description="Set to end the contract, now or at a time; may be changed and taken back until it has run. The "
+        "points account is settled, then everything is deleted after the plan's grace period. Absent means that the "
+        "contract goes on.",
+    )
     state: WantedState = Field(
         default=WantedState.ACTIVE,
         description="Active; Paused: nothing runs, everything stays; Deactivated: nothing runs, unused licenses return "
@@ -183,6 +268,20 @@ class ClientOrgSpec(ApiModel):
     admins: Annotated[list[Admin], Field(max_length=32, json_schema_extra=list_map("name"))] = Field(
         default=[], description="Users and groups of the client who may enter its workspace. Absent means none."
     )
+    portal: ClientPortal = Field(
+        default=ClientPortal(), description="What this client's portal shows, where it is not what the plan says."
+    )
+    agency_access: AccessLevel = Field(
+        default=AccessLevel.FULL,
+        description="What the agency's people ask to do in the workspace, at most: Full, ReadOnly or None. A new "
+        f"workspace grants it; from then on the client's admins say in its ConfigMap {GRANT_NAME} what they grant, and "
+        "the lesser of both holds. Absent means Full.",
+    )
+    support: Annotated[list[Subject], Field(max_length=16, json_schema_extra=list_map("kind", "name"))] = Field(
+        default=[],
+        description="Support accounts of this client, besides those of its plan: they look into the workspace, and "
+        "change nothing. Absent means none.",
+    )
 
 
 class LicenseStatus(ApiModel):
@@ -191,6 +290,9 @@ class LicenseStatus(ApiModel):
     name: LicenseName = Field(description="Name of the license.")
     granted: Count = Field(description="How many the pool has granted. Only the operator changes it.")
     used: Count | None = Field(default=None, description="How many are used, as last reported. Absent: not reported.")
+    assigned: Count | None = Field(
+        default=None, description="How many are assigned to users, as last reported. Absent: not reported."
+    )
     remaining: int | None = Field(
         default=None,
         description="Granted minus used; below zero when more is used than granted.",
@@ -251,6 +353,79 @@ class DeactivationStatus(ApiModel):
     purged_time: Timestamp | None = Field(default=None, description="When everything was deleted.")
 
 
+class ApprovalStatus(ApiModel):
+    """The approval, where the plan asks for one."""
+
+    requested_time: Timestamp = Field(description="Since when an answer is waited for.")
+    due_time: Timestamp = Field(description="By when the client is to work, by the plan's approvalTarget.")
+    decision: Annotated[str, Field(max_length=16)] | None = Field(
+        default=None, description="Approve or Reject; absent while nobody has decided."
+    )
+    decided_time: Timestamp | None = Field(default=None, description="When it was decided.")
+    by: Annotated[str, Field(max_length=256)] | None = Field(default=None, description="Who decided.")
+    reason: Annotated[str, Field(max_length=256)] | None = Field(default=None, description="Why it was decided so.")
+    name: Annotated[str, Field(max_length=253)] | None = Field(default=None, description="Name of the OrgApproval.")
+    ready_time: Timestamp | None = Field(default=None, description="When the client could work for the first time.")
+
+
+class UsersStatus(ApiModel):
+    """Users of the client; administrators are not counted."""
+
+    contracted: Count = Field(description="The cap in force now.")
+    used: Count | None = Field(default=None, description="How many there are, as last reported. Absent: not reported.")
+    observed_time: Timestamp | None = Field(default=None, description="When that was true.")
+
+
+class PointsStatus(ApiModel):
+    """The points account, folded from the posted transactions."""
+
+    balance: SignedCount = Field(description="Points that the client has; below zero is owed.")
+    charges_from: BillingPeriod | None = Field(
+        default=None, description="The first period that is charged since charging began, or began anew."
+    )
+    charged_through: BillingPeriod | None = Field(default=None, description="The last period that was charged.")
+    next_charge_time: Timestamp | None = Field(default=None, description="When points are charged next.")
+    next_charge_period: BillingPeriod | None = Field(default=None, description="The period that is charged then.")
+    next_charge: Count | None = Field(default=None, description="Points that are charged then, as things are now.")
+    projected_balance: SignedCount | None = Field(default=None, description="Balance after the next charge.")
+    runway_months: Annotated[int, Field(ge=0, le=1200)] | None = Field(
+        default=None, description="Charges that the balance covers, 1200 at most."
+    )
+    pending: SignedCount | None = Field(
+        default=None, description="What transactions that are not posted yet would change. Absent means nothing."
+    )
+    negative_since: Timestamp | None = Field(default=None, description="Since when the balance is below zero.")
+
+
+class TerminationStatus(ApiModel):
+    """The termination."""
+
+    scheduled_time: Timestamp | None = Field(default=None, description="When it will run.")
+    executed_time: Timestamp | None = Field(default=None, description="When it ran; there is no way back from here.")
+    settlement: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="Name of the PointTransaction that settled the account; absent if nothing was left."
+    )
+    settled_time: Timestamp | None = Field(default=None, description="When the account was settled.")
+
+
+class WorkspaceBlueprint(ApiModel):
+    """What the workspace has of the plan's blueprint."""
+
+    revision: Annotated[str, Field(max_length=32)] | None = Field(
+        default=None, description="Digest of the blueprint that it has; absent until it has one."
+    )
+    plan: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="Name of the OrgPlan that this blueprint is of."
+    )
+    objects: Annotated[
+        list[Annotated[str, Field(max_length=320)]], Field(max_length=MAX_RECORDED_OBJECTS, json_schema_extra=LIST_SET)
+    ] = Field(
+        default=[],
+        description="Kind and name of each object that the operator made from a blueprint, written down before it "
+        "is made. What leaves the blueprint is deleted by this list, not by labels.",
+    )
+
+
 class WorkspaceStatus(ApiModel):
     """Where the client works."""
 
@@ -260,6 +435,22 @@ class WorkspaceStatus(ApiModel):
     url: Annotated[str, Field(max_length=1024)] | None = Field(
         default=None, description="Address of the workspace in the product, from the plan's urlTemplate."
     )
+    ready_time: Timestamp | None = Field(
+        default=None, description="When the workspace stood for the first time, and the delivery notice was written."
+    )
+    blueprint: WorkspaceBlueprint | None = Field(
+        default=None, description="What the workspace has of the plan's blueprint."
+    )
+
+
+class AccessStatus(ApiModel):
+    """What the provider's people may do in the workspace."""
+
+    agency: AccessLevel = Field(description="What the agency's people may do, at most.")
+    granted: AccessLevel = Field(
+        description=f"What the client grants the agency, by the workspace's ConfigMap {GRANT_NAME}."
+    )
+    support: AccessLevel = Field(description="What support accounts may do: ReadOnly, or None.")
 
 
 class PendingStatus(ApiModel):
@@ -288,6 +479,9 @@ class ClientOrgStatus(ApiModel):
         description="The client's unique Org ID. Never reused.",
     )
     workspace: WorkspaceStatus | None = Field(default=None, description="Where the client works.")
+    access: AccessStatus | None = Field(
+        default=None, description="What the provider's people may do in the workspace; absent while there is none."
+    )
     licenses: Annotated[list[LicenseStatus], Field(max_length=32, json_schema_extra=list_map("name"))] | None = Field(
         default=None, description="What the client holds, for each license."
     )
@@ -305,6 +499,12 @@ class ClientOrgStatus(ApiModel):
     pause_reasons: Annotated[list[PauseReason], Field(max_length=8, json_schema_extra=LIST_SET)] | None = Field(
         default=None, description="Why the client is paused; it resumes when there is no reason left."
     )
+    approval: ApprovalStatus | None = Field(default=None, description="The approval, where the plan asks for one.")
+    users: UsersStatus | None = Field(default=None, description="Users of the client.")
+    points: PointsStatus | None = Field(
+        default=None, description="The points account; absent while the client never had any."
+    )
+    termination: TerminationStatus | None = Field(default=None, description="The termination, scheduled or done.")
     deactivation: DeactivationStatus | None = Field(
         default=None, description="Set from the deactivation until the client is active again, and after the purge."
     )
@@ -317,6 +517,16 @@ class ClientOrgStatus(ApiModel):
         ]
         | None
     ) = Field(default=None, description="Thresholds reached in the running periods.")
+    standing: Annotated[list[ClientStatus], Field(max_length=8, json_schema_extra=LIST_ATOMIC)] | None = Field(
+        default=None,
+        description="How the client stands: Trial, Active, ExpiringSoon, OverLimit, NoRecentActivity, SuspendedUnpaid, "
+        "Expired; the most urgent first. Derived; never read back.",
+    )
+    trends: Trends | None = Field(
+        default=None,
+        description="Weekly snapshots of licenses and product metrics.",
+        json_schema_extra={"x-kubernetes-map-type": "atomic"},  # one entry in managedFields and not hundreds
+    )
     outbox: Annotated[list[OutboxEntry], Field(max_length=MAX_OUTBOX, json_schema_extra=list_map("key"))] | None = (
         Field(default=None, description="Messages to the contact and the webhook, sent and to be sent, oldest first.")
     )
@@ -328,6 +538,9 @@ class ClientOrgStatus(ApiModel):
     )
     last_handled_resend: Annotated[str, Field(max_length=MAX_REQUEST)] | None = Field(
         default=None, description="The value of clientorg.dev/resend-notification that was answered last."
+    )
+    last_handled_payment_link: Annotated[str, Field(max_length=MAX_REQUEST)] | None = Field(
+        default=None, description="The value of clientorg.dev/payment-link-requested-at that was answered last."
     )
     conditions: Annotated[list[Condition], Field(max_length=32, json_schema_extra=list_map("type"))] | None = Field(
         default=None, description="Ready, Reconciling and Stalled (kstatus), and what they are made of."
@@ -387,6 +600,23 @@ class ClientOrg(ApiModel):
                     "fieldPath": ".spec.poolRef.name",
                 },
                 _USED_RULE,
+                {
+                    **cel(
+                        "!has(oldSelf.spec.requestedBy) || (has(self.spec.requestedBy) && "
+                        "self.spec.requestedBy == oldSelf.spec.requestedBy)",
+                        "immutable once set, because somebody else has to approve; leave it as it was",
+                    ),
+                    "fieldPath": ".spec.requestedBy",
+                },
+                {
+                    **cel(
+                        "!has(oldSelf.status) || !has(oldSelf.status.termination) || "
+                        "!has(oldSelf.status.termination.executedTime) || (has(self.spec.termination) && "
+                        "has(oldSelf.spec.termination) && self.spec.termination == oldSelf.spec.termination)",
+                        "the contract was terminated, and that cannot be changed or taken back; make the client anew",
+                    ),
+                    "fieldPath": ".spec.termination",
+                },
             ]
         }
     )

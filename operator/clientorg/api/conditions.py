@@ -24,6 +24,12 @@ class ConditionType(StrEnum):
     USAGE_REPORTED = "UsageReported"
     NOTIFICATION_FAILING = "NotificationFailing"
     USAGE_SOURCE_READY = "UsageSourceReady"
+    APPROVED = "Approved"
+    APPROVAL_ON_TARGET = "ApprovalOnTarget"
+    BALANCE_NEGATIVE = "BalanceNegative"
+    USERS_OVER_LIMIT = "UsersOverLimit"
+    POINTS_LOW = "PointsLow"
+    POINTS_SHORT = "PointsShort"
 
 
 class Reason(StrEnum):
@@ -43,9 +49,20 @@ class Reason(StrEnum):
     FRESH = "Fresh"
     DELIVERED = "Delivered"
     QUERIED = "Queried"
+    APPROVED = "Approved"
+    ON_TARGET = "OnTarget"
+    COVERED = "Covered"
+    WITHIN_LIMIT = "WithinLimit"
+    SUFFICIENT = "Sufficient"
+    POSTED = "Posted"
+    TERMINATED = "Terminated"
     # Why a client is paused.
     REQUESTED = "Requested"
     QUOTA_EXHAUSTED = "QuotaExhausted"
+    NEGATIVE_BALANCE = "NegativeBalance"
+    HOLD = "Hold"
+    PAYMENT_OVERDUE = "PaymentOverdue"
+    TRIAL_EXPIRED = "TrialExpired"
     # On the way.
     PAUSING = "Pausing"
     RESUMING = "Resuming"
@@ -56,6 +73,16 @@ class Reason(StrEnum):
     QUOTA_PENDING = "QuotaPending"
     TRANSFER_PENDING = "TransferPending"
     REDUCTION_WAITS = "ReductionWaits"
+    APPROVAL_PENDING = "ApprovalPending"
+    OVERDUE = "Overdue"
+    OVER_LIMIT = "OverLimit"
+    SETTLEMENT_PENDING = "SettlementPending"
+    POSTING = "Posting"
+    POOL_SHORT = "PoolShort"
+    LOW = "Low"
+    SHORT = "Short"
+    GROUP_INCOMPLETE = "GroupIncomplete"
+    ROLLING_OUT = "RollingOut"
     DELETING = "Deleting"
     IN_USE = "InUse"
     # Passing faults: tried again with backoff, for ever.
@@ -74,6 +101,7 @@ class Reason(StrEnum):
     NAME_TOO_LONG = "NameTooLong"
     WORKSPACE_REFUSED = "WorkspaceRefused"
     BLUEPRINT_INVALID = "BlueprintInvalid"
+    NAME_TAKEN = "NameTaken"
     OVER_COMMITTED = "OverCommitted"
     ALREADY_PURGED = "AlreadyPurged"
     PLAN_INVALID = "PlanInvalid"
@@ -81,6 +109,16 @@ class Reason(StrEnum):
     TOO_MANY_SOURCES = "TooManySources"
     OBSERVED_IN_FUTURE = "ObservedInFuture"
     STATUS_REFUSED = "StatusRefused"
+    REJECTED = "Rejected"
+    REQUESTER_UNKNOWN = "RequesterUnknown"
+    SELF_APPROVAL = "SelfApproval"
+    ALREADY_DECIDED = "AlreadyDecided"
+    CLIENT_MISMATCH = "ClientMismatch"
+    FOREIGN_ACCOUNT = "ForeignAccount"
+    CLIENT_TERMINATED = "ClientTerminated"
+    REVERSAL_MISMATCH = "ReversalMismatch"
+    BALANCE_OUT_OF_RANGE = "BalanceOutOfRange"
+    TERM_OVERLAPS = "TermOverlaps"
 
 
 STALLING_REASONS: frozenset[str] = frozenset(
@@ -92,12 +130,23 @@ STALLING_REASONS: frozenset[str] = frozenset(
         Reason.NAME_TOO_LONG,
         Reason.WORKSPACE_REFUSED,
         Reason.BLUEPRINT_INVALID,
+        Reason.NAME_TAKEN,
         Reason.ALREADY_PURGED,
         Reason.PLAN_INVALID,
         Reason.CLIENT_NOT_FOUND,
         Reason.TOO_MANY_SOURCES,
         Reason.OBSERVED_IN_FUTURE,
         Reason.STATUS_REFUSED,
+        Reason.REJECTED,
+        Reason.REQUESTER_UNKNOWN,
+        Reason.SELF_APPROVAL,
+        Reason.ALREADY_DECIDED,
+        Reason.CLIENT_MISMATCH,
+        Reason.FOREIGN_ACCOUNT,
+        Reason.CLIENT_TERMINATED,
+        Reason.REVERSAL_MISMATCH,
+        Reason.BALANCE_OUT_OF_RANGE,
+        Reason.TERM_OVERLAPS,
     }
 )
 """A spec that cannot be carried out as it stands: `Stalled=True`, no retries (DESIGN rule 9)."""

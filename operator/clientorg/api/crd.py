@@ -12,9 +12,12 @@ import yaml
 from clientorg.api.base import ApiModel, Json
 from clientorg.api.clientorg import ClientOrg
 from clientorg.api.meta import CATEGORY, GROUP, VERSION
+from clientorg.api.orgapproval import OrgApproval
 from clientorg.api.orgplan import OrgPlan
+from clientorg.api.pointtransaction import PointTransaction
 from clientorg.api.quotapool import QuotaPool
 from clientorg.api.schema import structural_schema
+from clientorg.api.subscription import Subscription
 from clientorg.api.usagereport import UsageReport
 
 MAX_CRD_BYTES = 256 * 1024
@@ -80,7 +83,9 @@ KINDS: tuple[Kind, ...] = (
             _REASON_COLUMN,
             Column("Plan", ".spec.planRef.name"),
             Column("Used/Granted", ".status.licenseSummary", description="Licenses used and granted."),
+            Column("Balance", ".status.points.balance", "integer", description="Points; below zero is owed."),
             Column("Display Name", ".spec.displayName", priority=1),
+            Column("Standing", ".status.standing[0]", description="How the client stands.", priority=1),
             Column("Purge After", ".status.deactivation.purgeAfter", "string", priority=1),
             Column("Org ID", ".status.orgID", priority=1),
             Column("Workspace", ".status.workspace.namespace", priority=1),
@@ -107,6 +112,7 @@ KINDS: tuple[Kind, ...] = (
             Column("Clients", ".status.clients", "integer"),
             Column("Pending", ".status.pendingClients", "integer", description="Clients that wait for licenses."),
             Column("Allocated/Total", ".status.licenseSummary"),
+            Column("Points", ".status.points.balance", "integer", description="Points that the agency has."),
             _MESSAGE_COLUMN,
             _AGE_COLUMN,
         ),
@@ -119,9 +125,74 @@ KINDS: tuple[Kind, ...] = (
             _READY_COLUMN,
             _REASON_COLUMN,
             Column("Clients", ".status.clients", "integer"),
+            Column("Blueprint", ".status.blueprint.progress", description="Workspaces that have it, of all."),
             _MESSAGE_COLUMN,
             _AGE_COLUMN,
         ),
+    ),
+    Kind(
+        OrgApproval,
+        "orgapprovals",
+        ("oappr",),
+        (
+            Column("Client", ".spec.clientRef.name"),
+            Column("Decision", ".spec.decision"),
+            Column("By", ".spec.approvedBy"),
+            _READY_COLUMN,
+            _REASON_COLUMN,
+            Column("Why", ".spec.reason", priority=1),
+            _MESSAGE_COLUMN,
+            _AGE_COLUMN,
+        ),
+        (".spec.clientRef.name", ".spec.clientUID", ".spec.decision"),
+    ),
+    Kind(
+        PointTransaction,
+        "pointtransactions",
+        ("ptx",),
+        (
+            Column("Kind", ".spec.kind"),
+            Column("From", ".spec.from"),
+            Column("To", ".spec.to"),
+            Column("Amount", ".spec.amount", "integer"),
+            Column("Period", ".spec.period"),
+            Column("Phase", ".status.phase"),
+            _REASON_COLUMN,
+            Column("Entry", ".status.entry", "integer", priority=1),
+            Column("Why", ".spec.reason", priority=1),
+            _MESSAGE_COLUMN,
+            _AGE_COLUMN,
+        ),
+        (
+            ".spec.kind",
+            ".spec.from",
+            ".spec.to",
+            ".spec.period",
+            ".status.phase",
+            ".status.orgID",
+            ".status.pool",
+        ),
+    ),
+    Kind(
+        Subscription,
+        "subscriptions",
+        ("csub",),
+        (
+            Column("Client", ".spec.clientRef.name"),
+            Column("Order", ".spec.order.id"),
+            Column("Type", ".spec.type"),
+            Column("State", ".status.state"),
+            Column("Renews", ".status.renewalDate", description="When the next term begins by itself."),
+            Column("Expires", ".status.expiryDate", description="When it ends, where it does not renew by itself."),
+            Column("Licenses", ".status.licenseSummary"),
+            _READY_COLUMN,
+            _REASON_COLUMN,
+            Column("Term", ".status.term.number", "integer", priority=1),
+            Column("Unpaid Since", ".status.unpaidSince", priority=1),
+            _MESSAGE_COLUMN,
+            _AGE_COLUMN,
+        ),
+        (".spec.clientRef.name", ".spec.order.id", ".spec.type", ".status.state"),
     ),
     Kind(
         UsageReport,

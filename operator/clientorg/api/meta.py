@@ -33,6 +33,8 @@ ANNOTATION_BLUEPRINT_DIGEST: Final = f"{GROUP}/blueprint-digest"
 """On an object from a plan's blueprint: digest of what was applied."""
 ANNOTATION_RESEND: Final = f"{GROUP}/resend-notification"
 """`<key or kind>@<anything new>`: asks to send a message of the outbox again (FEATURES S4)."""
+ANNOTATION_PAYMENT_LINK: Final = f"{GROUP}/payment-link-requested-at"
+"""Any new value asks for a new payment link to be mailed to the contact (FEATURES A3)."""
 ANNOTATION_SUSPENDED: Final = f"{GROUP}/suspended-by-pause"
 """On a Job or CronJob that a pause suspended: the object's own UID, so that a copy is not taken for it."""
 ANNOTATION_RESUMED: Final = f"{GROUP}/resumed-at"
@@ -41,9 +43,20 @@ LABEL_PAUSED: Final = f"{GROUP}/paused"
 """On a workspace's namespace while it is paused, and until a resume is finished."""
 ANNOTATION_TRANSFER: Final = f"{GROUP}/transfer-from"
 """On the receiver of a move of licenses: `<source>/<license>/<source's new quantity>/<own new quantity>`."""
+ANNOTATION_ORDER: Final = f"{GROUP}/order"
+"""On a ClientOrg that was made from an order: name of the Subscription, so that it is made once."""
+
+ANNOTATION_RESTORE: Final = f"{GROUP}/restore-org-id"
+"""On a client from a backup: the Org ID that it had. Takes the verb `restore`, and only counts at its creation."""
+ANNOTATION_HOLD: Final = f"{GROUP}/hold"
+"""Its value says why nothing of the client may run; a pause that Git does not revert. Takes the verb `hold`."""
+MAX_HOLD: Final = 256
+"""Characters of that reason."""
 
 MAX_QUANTITY: Final = 2**53
 """Largest integer that every JSON reader keeps exactly."""
+MAX_USERS: Final = 1_000_000
+"""Contracted users of a client; with the bounds of a plan's prices a charge stays below MAX_QUANTITY."""
 MAX_NAMESPACE_LENGTH: Final = 63
 ORG_ID_LENGTH: Final = 10
 MAX_CLIENT_NAME_LENGTH: Final = MAX_NAMESPACE_LENGTH - ORG_ID_LENGTH - 1

@@ -1,4 +1,4 @@
-"""Notifications: what a plan says of them (OrgPlan), and the outbox in a client's status (FEATURES Z6, Z9, S4)."""
+"""Notifications: what plans and pools say of them, and the outbox in a status (FEATURES Z6, Z9, S4, S6, S10, S11)."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _ZONE_RULE: Final[Json] = in_words(
     _ZONE_PATTERN, "must be the IANA name of a time zone, for example Asia/Tokyo, Europe/Prague or UTC"
 )
 _TAIL: Final = r"[^\x00-\x20\x7f\"<>\\^`{|}@]"
-_HTTPS_PATTERN: Final = rf"^(https://{_TAIL}+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{{1,5}})?(/{_TAIL}*)?)$"
-_HTTPS_RULE: Final[Json] = in_words(
-    _HTTPS_PATTERN,
+HTTPS_PATTERN: Final = rf"^(https://{_TAIL}+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{{1,5}})?(/{_TAIL}*)?)$"
+HTTPS_RULE: Final[Json] = in_words(
+    HTTPS_PATTERN,
     "must be an address that begins with https:// (http:// on loopback only), without spaces, quotes, brackets and "
     "'@': a plan is readable, so that no user name and password belong here",
 )
 
 TimeZoneName = Annotated[str, Field(min_length=1, max_length=64, pattern=_ZONE_PATTERN, json_schema_extra=_ZONE_RULE)]
-WebhookUrl = Annotated[str, Field(min_length=8, max_length=1024, pattern=_HTTPS_PATTERN, json_schema_extra=_HTTPS_RULE)]
+WebhookUrl = Annotated[str, Field(min_length=8, max_length=1024, pattern=HTTPS_PATTERN, json_schema_extra=HTTPS_RULE)]
 
 
 class NotificationKind(StrEnum):
@@ -47,6 +47,15 @@ class NotificationKind(StrEnum):
     PURGED = "purged"
     DELIVERY = "delivery"
     WAITING = "waiting"
+    BALANCE_NEGATIVE = "balance-negative"
+    REJECTED = "rejected"
+    TERMINATION_SCHEDULED = "termination-scheduled"
+    TERMINATION_WITHDRAWN = "termination-withdrawn"
+    TERMINATED = "terminated"
+    POINTS_LOW = "points-low"
+    POINTS_SHORT = "points-short"
+    POINTS_RESTORED = "points-restored"
+    PAYMENT_LINK = "payment-link"
 
 
 class Channel(StrEnum):

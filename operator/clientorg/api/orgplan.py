@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from clientorg.api.access import Access
 from clientorg.api.base import (
     EMBEDDED,
     LIST_ATOMIC,
@@ -15,15 +16,19 @@ from clientorg.api.base import (
     DnsLabel,
     Json,
     Line128,
-    Line256,
     Quantity,
     Url,
     cel,
+    in_words,
     list_map,
 )
-from clientorg.api.clientorg import SubjectKind
 from clientorg.api.conditions import Condition
+from clientorg.api.meta import MAX_USERS
+from clientorg.api.metric import MAX_METRICS, METRIC_RULES, Metric
 from clientorg.api.notifications import Notifications, TimeZoneName
+from clientorg.api.paymentlink import PaymentLink
+from clientorg.api.portal import MAX_MENUS, Menu
+from clientorg.api.rollout import MAX_BLUEPRINT_OBJECTS, BlueprintStatus, Rollout
 
 BLUEPRINT_KINDS: Final[dict[tuple[str, str], str]] = {
     ("v1", "ConfigMap"): "configmaps",
@@ -116,29 +121,12 @@ class Network(ApiModel):
     )
 
 
-class Subject(ApiModel):
-    """An RBAC subject: a user or a group."""
+class Audience(StrEnum):
+    """Whom a link in the portal is for. A hint to the portal: who reads the ConfigMap reads all of them."""
 
-    kind: SubjectKind = Field(default=SubjectKind.GROUP, description="User or Group. Absent means Group.")
-    name: Line256 = Field(description="Name of the user or group as the API server knows it.")
-
-
-class Access(ApiModel):
-    """Who of the provider may enter the workspaces of clients on this plan."""
-
-    agency: Annotated[list[Subject], Field(max_length=16, json_schema_extra=list_map("kind", "name"))] = Field(
-        default=[], description="Admins of the agency: full access to each workspace. Absent means none."
-    )
-    support: Annotated[list[Subject], Field(max_length=16, json_schema_extra=list_map("kind", "name"))] = Field(
-        default=[], description="Support accounts: read-only access to each workspace. Absent means none."
-    )
-
-
-class Menu(ApiModel):
-    """An entry of the portal's menu."""
-
-    name: DnsLabel = Field(description="Name of the menu, as the portal knows it.")
-    visible: bool = Field(default=True, description="Whether it is shown. Absent means true.")
+    ALL = "All"
+    CLIENT = "Client"
+    AGENCY = "Agency"
 
 
 class Link(ApiModel):
@@ -147,13 +135,19 @@ class Link(ApiModel):
     name: DnsLabel = Field(description="Name of the link, for example help, documents or support.")
     title: Line128 | None = Field(default=None, description="Text of the link. Absent means its name.")
     url: Url = Field(description="Address of the link. " + _SUBSTITUTION_HINT)
+    audience: Audience = Field(
+        default=Audience.ALL,
+        description="Whom the portal shows it to: people of the client, of the agency, or All. Absent means All.",
+    )
 
 
 class Portal(ApiModel):
     """What the client's portal shows; written to the workspace's ConfigMap `portal`."""
 
-    menus: Annotated[list[Menu], Field(max_length=64, json_schema_extra=list_map("name"))] = Field(
-        default=[], description="Menus shown and hidden. Absent means the portal's own default."
+    menus: Annotated[list[Menu], Field(max_length=MAX_MENUS, json_schema_extra=list_map("name"))] = Field(
+        default=[],
+        description="Menus shown and hidden, in this order, where a client's spec.portal says nothing else. "
+        "Absent means the portal's own default.",
     )
     links: Annotated[list[Link], Field(max_length=32, json_schema_extra=list_map("name"))] = Field(
         default=[], description="Links to help, documents and support. Absent means none."
@@ -229,12 +223,13 @@ class Workspace(ApiModel):
     portal: Portal = Field(default=Portal(), description="Menus and links of the client's portal.")
     blueprint: Annotated[
         list[Annotated[dict[str, Any], Field(json_schema_extra={**EMBEDDED, **_BLUEPRINT_RULES})]],
-        Field(max_length=32, json_schema_extra=LIST_ATOMIC),
+        Field(max_length=MAX_BLUEPRINT_OBJECTS, json_schema_extra=LIST_ATOMIC),
     ] = Field(
         default=[],
         description="Objects that each workspace begins with and keeps, applied into the client's own namespace. "
         "Strings " + _SUBSTITUTION_HINT[0].lower() + _SUBSTITUTION_HINT[1:] + " Absent means none.",
     )
+    rollout: Rollout = Field(default=Rollout(), description="How fast a changed blueprint goes out.")
 
 
 class DeactivationTerms(ApiModel):
@@ -259,8 +254,143 @@ class DeactivationTerms(ApiModel):
     )
 
 
+class ApprovalMode(StrEnum):
+    """Whether somebody has to say yes before anything is provisioned."""
+
+    AUTOMATIC = "Automatic"
+    MANUAL = "Manual"
+
+
+class Weekday(StrEnum):
+    """Days of the week."""
+
+    MONDAY = "Monday"
+    TUESDAY = "Tuesday"
+    WEDNESDAY = "Wednesday"
+    THURSDAY = "Thursday"
+    FRIDAY = "Friday"
+    SATURDAY = "Saturday"
+    SUNDAY = "Sunday"
+
+
+_DATE_PATTERN: Final = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+_DATE_RULE: Final[Json] = in_words(_DATE_PATTERN, "must be a date, for example 2026-12-31")
+
+
+class ApprovalTarget(ApiModel):
+    """How long approval and provisioning may take, together (FEATURES S2)."""
+
+    business_days: Annotated[int, Field(ge=1, le=90)] = Field(
+        default=3,
+        description="Business days from the request to the working client, counted from the day after the request to "
+        "the end of the last day, in the plan's time zone. Absent means 3.",
+    )
+    weekend: Annotated[list[Weekday], Field(max_length=6, json_schema_extra=LIST_SET)] = Field(
+        default=[Weekday.SATURDAY, Weekday.SUNDAY],
+        description="Days of the week that are no business days. Absent means Saturday and Sunday.",
+    )
+    holidays: Annotated[
+        list[Annotated[str, Field(min_length=10, max_length=10, pattern=_DATE_PATTERN, json_schema_extra=_DATE_RULE)]],
+        Field(max_length=366, json_schema_extra=LIST_SET),
+    ] = Field(default=[], description="Dates that are no business days, for example 2026-12-31. Absent means none.")
+
+
+class FirstCharge(StrEnum):
+    """When a client that begins between two anchors is charged first."""
+
+    NEXT_ANCHOR = "NextAnchor"
+    IMMEDIATE = "Immediate"
+    PRORATED = "Prorated"
+
+
+class Consequence(StrEnum):
+    """What happens to a client that has not paid, or whose trial is over."""
+
+    PAUSE = "Pause"
+    KEEP = "Keep"
+
+
+class SubscriptionTerms(ApiModel):
+    """When subscriptions need attention, and what follows (FEATURES W1, W8, W14)."""
+
+    when_unpaid: Consequence = Field(
+        default=Consequence.PAUSE,
+        description="What happens while an invoice is overdue. Pause: the client is paused (PaymentOverdue) until it "
+        "is paid or void. Keep: it goes on, and is only shown as SuspendedUnpaid. Absent means Pause.",
+    )
+    unpaid_tolerance_days: Annotated[int, Field(ge=0, le=3650)] = Field(
+        default=0, description="Days after an invoice's due date before it counts as overdue. Absent means 0."
+    )
+    when_trial_expires: Consequence = Field(
+        default=Consequence.PAUSE,
+        description="What happens when a trial is over and nothing was bought. Pause: the client is paused "
+        "(TrialExpired) until the trial is extended or converted. Keep: it goes on, shown as Expired. Absent means "
+        "Pause.",
+    )
+    expiring_soon_days: Annotated[int, Field(ge=0, le=3650)] = Field(
+        default=90, description="Days before the end of a subscription at which it is ExpiringSoon. Absent means 90."
+    )
+    trial_ending_days: Annotated[int, Field(ge=0, le=3650)] = Field(
+        default=7, description="The same for a trial. Absent means 7."
+    )
+    inactive_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=30,
+        description="Days without any growth of what is reported, after which there is NoRecentActivity. Of a client "
+        "that nobody reports on nothing is said. Absent means 30.",
+    )
+    low_allocation_percent: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=50,
+        description="Below so many percent of the licenses assigned (used, where assignment is not reported) the "
+        "allocation is low. Absent means 50.",
+    )
+
+
+class UserReduction(StrEnum):
+    """When fewer contracted users take effect."""
+
+    IMMEDIATE = "Immediate"
+    NEXT_PERIOD = "NextPeriod"
+
+
+class Billing(ApiModel):
+    """The monthly charge: basePoints, which include some users, and points for each user beyond (FEATURES S7)."""
+
+    base_points: Annotated[int, Field(ge=0, le=10**15, json_schema_extra={"format": "int64"})] = Field(
+        description="Points charged each period, for the included users."
+    )
+    included_users: Annotated[int, Field(ge=0, le=MAX_USERS, json_schema_extra={"format": "int64"})] = Field(
+        default=10, description="Users that the base includes. Absent means 10."
+    )
+    points_per_extra_user: Annotated[int, Field(ge=0, le=10**9, json_schema_extra={"format": "int64"})] = Field(
+        default=0, description="Points for each contracted user beyond those. Absent means 0."
+    )
+    anchor_day: Annotated[int, Field(ge=1, le=31)] = Field(
+        default=25,
+        description="Day of the month on which a period begins and is charged, at midnight in the plan's time zone; in "
+        "a shorter month its last day. Absent means 25.",
+    )
+    first_charge: FirstCharge = Field(
+        default=FirstCharge.NEXT_ANCHOR,
+        description="For a client whose licenses are granted between two anchors. NextAnchor: nothing until the next "
+        "one. Immediate: the running period in full. Prorated: its remaining days. Absent means NextAnchor.",
+    )
+    user_reduction: UserReduction = Field(
+        default=UserReduction.NEXT_PERIOD,
+        description="When a lowered contractedUsers takes effect as the cap. NextPeriod: those that are paid for stay "
+        "until the next anchor. More users take effect at once in any case, and are charged from the next anchor on. "
+        "Absent means NextPeriod.",
+    )
+    negative_tolerance_days: Annotated[int, Field(ge=0, le=3650)] = Field(
+        default=7,
+        description="Days that a balance may be below zero before the client is paused (NegativeBalance), until it is "
+        "not below zero any more. Absent means 7.",
+    )
+
+
 class OrgPlanSpec(ApiModel):
     """The terms."""
+
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": METRIC_RULES})
 
     display_name: Line128 | None = Field(default=None, description="Name of the plan as people write it.")
     time_zone: TimeZoneName = Field(
@@ -275,12 +405,34 @@ class OrgPlanSpec(ApiModel):
         description="Percent of what is granted at which the contact is warned, each once a period. At 100 the client "
         "is paused in any case. Absent means 80, 90 and 100.",
     )
+    approval: ApprovalMode = Field(
+        default=ApprovalMode.AUTOMATIC,
+        description="Manual: nothing is allocated or provisioned before an OrgApproval says Approve. Clients that have "
+        "their licenses are not asked about again. Absent means Automatic.",
+    )
+    approval_target: ApprovalTarget = Field(
+        default=ApprovalTarget(), description="How long approval and provisioning may take."
+    )
+    billing: Billing | None = Field(
+        default=None, description="The monthly charge in points. Absent means that nothing is charged."
+    )
     deactivation: DeactivationTerms = Field(
         default=DeactivationTerms(), description="What happens to a deactivated client."
+    )
+    subscriptions: SubscriptionTerms = Field(
+        default=SubscriptionTerms(),
+        description="When a client's subscriptions need attention, and what follows when they are not paid or run out.",
+    )
+    metrics: Annotated[list[Metric], Field(max_length=MAX_METRICS, json_schema_extra=list_map("name"))] = Field(
+        default=[], description="What the product reports of a client besides licenses. Absent means nothing."
     )
     notifications: Notifications | None = Field(
         default=None,
         description="What clients are told, in whose name. Absent means that nothing is sent (Events are posted).",
+    )
+    payment_link: PaymentLink | None = Field(
+        default=None,
+        description="The link by which clients complete their payment details. Absent means that there is none.",
     )
     workspace: Workspace = Field(default=Workspace(), description="The workspace that each client on this plan gets.")
 
@@ -296,6 +448,7 @@ class OrgPlanStatus(ApiModel):
     clients: int | None = Field(
         default=None, description="Clients on this plan.", json_schema_extra={"format": "int64"}
     )
+    blueprint: BlueprintStatus | None = Field(default=None, description="How far the plan's blueprint is.")
     conditions: Annotated[list[Condition], Field(max_length=16, json_schema_extra=list_map("type"))] | None = Field(
         default=None, description="Ready, Reconciling and Stalled (kstatus)."
     )
@@ -315,7 +468,14 @@ __all__ = [
     "BLUEPRINT_KINDS",
     "SUBSTITUTIONS",
     "Access",
+    "ApprovalMode",
+    "ApprovalTarget",
+    "Billing",
+    "Consequence",
+    "FirstCharge",
     "OrgPlan",
     "OrgPlanSpec",
+    "SubscriptionTerms",
+    "UserReduction",
     "Workspace",
 ]

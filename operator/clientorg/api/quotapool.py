@@ -7,8 +7,23 @@ from typing import Annotated
 
 from pydantic import Field
 
-from clientorg.api.base import LIST_ATOMIC, ApiModel, Count, LicenseName, Line128, Url, in_words, list_map
+from clientorg.api.base import (
+    LIST_ATOMIC,
+    ApiModel,
+    Count,
+    Email,
+    Language,
+    LicenseName,
+    Line128,
+    SignedCount,
+    Timestamp,
+    Url,
+    in_words,
+    list_map,
+)
 from clientorg.api.conditions import Condition
+from clientorg.api.meta import MAX_QUANTITY
+from clientorg.api.notifications import MAX_OUTBOX, Notifications, OutboxEntry, TimeZoneName
 
 _LABEL_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 _LABEL_RULE = in_words(
@@ -80,6 +95,34 @@ class PoolUsage(ApiModel):
     )
 
 
+class PoolContact(ApiModel):
+    """Who of the agency is told about its points."""
+
+    name: Line128 = Field(description="Name of the person or team.")
+    email: Email = Field(description="Email address, for example billing@agency.example.")
+    language: Language = Field(
+        default="en", description="Language of the messages, as a BCP 47 tag (en, ja, cs, hi). Absent means en."
+    )
+
+
+class PoolPoints(ApiModel):
+    """The agency's own points."""
+
+    low_below: Annotated[int, Field(ge=0, le=MAX_QUANTITY, json_schema_extra={"format": "int64"})] = Field(
+        default=0,
+        description="Below this balance the condition PointsLow is True and the agency is told. Absent means 0: never.",
+    )
+    time_zone: TimeZoneName = Field(
+        default="UTC", description="Time zone of the dates that the agency is told. Absent means UTC."
+    )
+    contact: PoolContact | None = Field(
+        default=None, description="Who of the agency is told by mail. Absent means nobody."
+    )
+    notifications: Notifications | None = Field(
+        default=None, description="How the agency is told. Absent means that nothing is sent (Events are posted)."
+    )
+
+
 class QuotaPoolSpec(ApiModel):
     """What the agency owns and how it is handed out."""
 
@@ -92,6 +135,7 @@ class QuotaPoolSpec(ApiModel):
         description="BestEffortFIFO: first come first served, and a request that fits is not held up by an earlier, "
         "larger one that does not. StrictFIFO: nobody overtakes. Absent means BestEffortFIFO.",
     )
+    points: PoolPoints = Field(default=PoolPoints(), description="The agency's own points.")
     usage: PoolUsage = Field(default=PoolUsage(), description="Where usage comes from, besides UsageReports.")
 
 
@@ -117,6 +161,47 @@ class InFlightGrant(ApiModel):
     license: LicenseName = Field(description="Name of the license.")
     from_: Count = Field(alias="from", description="What the client held before.")
     to: Count = Field(description="What the client holds once its status says so.")
+
+
+class GroupProgress(ApiModel):
+    """A group of transactions that is being posted."""
+
+    name: Annotated[str, Field(max_length=253)] = Field(description="Name of the group.")
+    left: Count = Field(description="How many of its transactions are still to be posted.")
+    reserved: Count = Field(description="Points that those take from the pool, which are kept for them.")
+
+
+class InFlightEntry(ApiModel):
+    """A transaction that is committed here and not yet seen as Posted."""
+
+    name: Annotated[str, Field(max_length=253)] = Field(description="Name of the PointTransaction.")
+    uid: Annotated[str, Field(max_length=64)] = Field(description="UID of the PointTransaction.")
+    entry: Count = Field(description="Its number in the ledger.")
+    pool_change: SignedCount = Field(default=0, description="What it added to the pool's balance.")
+    org_id: Annotated[str, Field(max_length=32)] | None = Field(
+        default=None, alias="orgID", description="Org ID of the client whose balance it changes."
+    )
+
+
+class PoolPointsStatus(ApiModel):
+    """The agency's points account, and the head of the ledger."""
+
+    balance: SignedCount = Field(description="Points that the agency has, entries in flight included.")
+    entries: Count = Field(description="Number of the last entry of the ledger.")
+    in_flight: Annotated[list[InFlightEntry], Field(max_length=1024, json_schema_extra=LIST_ATOMIC)] | None = Field(
+        default=None,
+        description="Entries that are committed: written here first, then on the transactions, then cleared.",
+    )
+    groups: Annotated[list[GroupProgress], Field(max_length=16, json_schema_extra=LIST_ATOMIC)] | None = Field(
+        default=None, description="Groups that are being posted, and what of them is reserved still."
+    )
+    waiting: Count | None = Field(default=None, description="Points that waiting transactions ask of the pool.")
+    waiting_transactions: Count | None = Field(default=None, description="How many transactions wait for points.")
+    needed: Count | None = Field(
+        default=None, description="Points that keep every client from falling below zero at its next charge."
+    )
+    needed_by: Timestamp | None = Field(default=None, description="The earliest of those charges.")
+    next_charges: Count | None = Field(default=None, description="Points of all clients' next charges together.")
 
 
 class QuotaPoolStatus(ApiModel):
@@ -160,8 +245,16 @@ class QuotaPoolStatus(ApiModel):
         default=None,
         description="Identity of the operator process that wrote last. Another one recounts before it grants.",
     )
+    points: PoolPointsStatus | None = Field(
+        default=None, description="The agency's points; absent while there never were any."
+    )
+    outbox: Annotated[list[OutboxEntry], Field(max_length=MAX_OUTBOX, json_schema_extra=list_map("key"))] | None = (
+        Field(default=None, description="Messages to the agency about its points, oldest first.")
+    )
     conditions: Annotated[list[Condition], Field(max_length=16, json_schema_extra=list_map("type"))] | None = Field(
-        default=None, description="Ready, Reconciling and Stalled (kstatus), and OverCommitted."
+        default=None,
+        description="Ready, Reconciling and Stalled (kstatus), OverCommitted, UsageSourceReady, PointsLow and "
+        "PointsShort.",
     )
 
 

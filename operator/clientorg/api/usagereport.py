@@ -6,8 +6,10 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from clientorg.api.base import ApiModel, Count, DnsLabel, LicenseName, Timestamp, cel, in_words, list_map
+from clientorg.api.base import ApiModel, Count, DnsLabel, LicenseName, Timestamp, cel, field_at, in_words, list_map
 from clientorg.api.conditions import Condition
+from clientorg.api.meta import MAX_USERS
+from clientorg.api.metric import MAX_METRICS
 
 
 class MeterReading(ApiModel):
@@ -17,6 +19,32 @@ class MeterReading(ApiModel):
     value: Count = Field(
         description="Total counted since the source began: it only grows. A smaller value than before means that the "
         "counter was reset, and what it counts from then on is added; nothing is taken away."
+    )
+    assigned: Count | None = Field(
+        default=None,
+        description="How many of the license are assigned to users now. Of several sources the sum counts. Absent "
+        "means that this source does not know.",
+    )
+
+
+class MetricReading(ApiModel):
+    """What a source says of one product metric."""
+
+    name: DnsLabel = Field(description="Name of the metric, one that the client's plan declares in spec.metrics.")
+    value: Count = Field(
+        description="Of a counter the total since the source began, which only grows (smaller means that it was "
+        "reset); of a gauge what it is now. A whole number: choose the unit so that it can be one."
+    )
+
+
+class UserReading(ApiModel):
+    """How many users the client has now."""
+
+    total: Annotated[int, Field(ge=0, le=MAX_USERS, json_schema_extra={"format": "int64"})] = Field(
+        description="All users, administrators among them."
+    )
+    administrators: Annotated[int, Field(ge=0, le=MAX_USERS, json_schema_extra={"format": "int64"})] = Field(
+        default=0, description="Administrators among them, who are not counted (FEATURES S5). Absent means 0."
     )
 
 
@@ -28,6 +56,27 @@ _ORG_ID_RULE = in_words(
 
 class UsageReportSpec(ApiModel):
     """The report."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                field_at(
+                    cel(
+                        "has(self.users) || self.meters.size() > 0 || self.metrics.size() > 0",
+                        "nothing is reported; give at least one license and its count, users, or a metric",
+                    ),
+                    ".meters",
+                ),
+                field_at(
+                    cel(
+                        "!has(self.users) || self.users.administrators <= self.users.total",
+                        "more than spec.users.total; administrators are among the users",
+                    ),
+                    ".users.administrators",
+                ),
+            ]
+        }
+    )
 
     org_id: Annotated[
         str,
@@ -45,8 +94,18 @@ class UsageReportSpec(ApiModel):
         description="When the values were true. A report that is not newer than the last one of its source is late "
         "and changes nothing."
     )
-    meters: Annotated[list[MeterReading], Field(min_length=1, max_length=16, json_schema_extra=list_map("license"))] = (
-        Field(description="The counts; each license once.")
+    meters: Annotated[list[MeterReading], Field(max_length=16, json_schema_extra=list_map("license"))] = Field(
+        default=[],
+        description="The counts; each license once. Absent means none; then `users` or `metrics` is required.",
+    )
+    metrics: Annotated[list[MetricReading], Field(max_length=MAX_METRICS, json_schema_extra=list_map("name"))] = Field(
+        default=[],
+        description="Product metrics; each once. They are taken down weekly (Sunday 00:00 UTC). Absent means none.",
+    )
+    users: UserReading | None = Field(
+        default=None,
+        description="How many users the client has at observedTime. Of several sources the latest counts. Absent means "
+        "that this source does not know.",
     )
 
 

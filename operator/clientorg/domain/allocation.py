@@ -77,13 +77,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request that is not served now, and why."""
+    """A request that is not served now, and why.
+
+    Attributes:
+        is_next: only because this round is full; nothing keeps it from being served in one of the next.
+    """
 
     uid: str
     name: str
     position: int
     missing: Holdings
     blocked_by: str | None = None
+    is_next: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +132,9 @@ def allocate(
         is_held_back = strict and not held_back.isdisjoint(needs)
         is_full = is_full or (most_grants is not None and len(grants) + len(needs) > most_grants)
         if short or is_held_back or is_full or request.blocked_by:
-            waiting.append(Waiting(request.uid, request.name, len(waiting) + 1, short, request.blocked_by))
-            if not request.blocked_by:
+            is_next = not (short or is_held_back or request.blocked_by)
+            waiting.append(Waiting(request.uid, request.name, len(waiting) + 1, short, request.blocked_by, is_next))
+            if not request.blocked_by and not is_next:
                 held_back.update(needs)
             continue
         for name, need in needs.items():

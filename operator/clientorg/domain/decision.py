@@ -48,6 +48,16 @@ class Situation:
     purges_per_hour: int = 10
     has_delivered: Mapping[int, datetime] = field(default_factory=dict)
     """Reminders by days, and when they were delivered."""
+    is_overdrawn: bool = False
+    """The balance has been below zero for longer than the plan tolerates."""
+    is_terminated: bool = False
+    """The contract has ended; what follows is as after a deactivation."""
+    is_held: bool = False
+    """Somebody with the right to do so has put a hold on it."""
+    is_unpaid: bool = False
+    """An invoice is overdue, and the plan pauses for that."""
+    is_trial_over: bool = False
+    """The trial is over, and the plan pauses for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,16 @@ def decide(situation: Situation) -> Decision:
             for name, quantity in situation.wanted.items()
             if usage.is_exhausted(used.get(name), holder.held.get(name, 0), quantity)
         )
-    reasons = lifecycle.pause_reasons(situation.state, exhausted) if record is None else ()
+    reasons: tuple[PauseReason, ...] = ()
+    if record is None:
+        reasons = lifecycle.pause_reasons(
+            situation.state,
+            exhausted,
+            is_overdrawn=situation.is_overdrawn,
+            is_held=situation.is_held,
+            is_unpaid=situation.is_unpaid,
+            is_trial_over=situation.is_trial_over,
+        )
     decision = Decision(
         holder=holder,
         kept_back=reduction.kept_back if record is None else {},
@@ -134,7 +153,7 @@ def _deactivation(situation: Situation) -> Deactivation | None:
     record, now, terms = situation.deactivation, situation.now, situation.terms
     if record is not None and (record.purged is not None or record.purge_started is not None):
         return record  # no way back
-    if situation.state is not WantedState.DEACTIVATED:
+    if situation.state is not WantedState.DEACTIVATED and not situation.is_terminated:
         return None
     if record is None:
         return lifecycle.deactivate(now, terms)

@@ -22,6 +22,13 @@ def org_id(uid: str) -> str:
     return "".join(_ALPHABET[(digest >> (5 * place)) & 31] for place in range(ORG_ID_LENGTH))
 
 
+def restored_org_id(annotation: str | None) -> str | None:
+    """The Org ID that a client from a backup takes over; None where it takes none, or what it names is none."""
+    if annotation is None or len(annotation) != ORG_ID_LENGTH or not set(annotation) <= set(_ALPHABET):
+        return None
+    return annotation
+
+
 def workspace_namespace(name: str, org: str) -> str:
     """The namespace of a client's workspace. Never taken from a spec (DESIGN rule 11)."""
     return f"{name}-{org}"

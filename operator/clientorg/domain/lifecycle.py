@@ -168,11 +168,27 @@ def brake_ends(purged_times: Collection[datetime], now: datetime, most_per_hour:
     return recent[-most_per_hour] + _HOUR if len(recent) >= most_per_hour else None
 
 
-def pause_reasons(wanted: WantedState, exhausted: Sequence[str]) -> tuple[PauseReason, ...]:
+def pause_reasons(
+    wanted: WantedState,
+    exhausted: Sequence[str],
+    *,
+    is_overdrawn: bool = False,
+    is_held: bool = False,
+    is_unpaid: bool = False,
+    is_trial_over: bool = False,
+) -> tuple[PauseReason, ...]:
     """Why the client is paused; empty when it is not."""
     reasons = []
     if wanted is WantedState.PAUSED:
         reasons.append(PauseReason.REQUESTED)
     if exhausted:
         reasons.append(PauseReason.QUOTA_EXHAUSTED)
+    if is_overdrawn:
+        reasons.append(PauseReason.NEGATIVE_BALANCE)
+    if is_held:
+        reasons.append(PauseReason.HOLD)
+    if is_unpaid:
+        reasons.append(PauseReason.PAYMENT_OVERDUE)
+    if is_trial_over:
+        reasons.append(PauseReason.TRIAL_EXPIRED)
     return tuple(reasons)

@@ -1,4 +1,4 @@
-"""Messages to contacts and webhooks, and their JSON in `ClientOrg.status.outbox` (issue 4). Pure."""
+"""Messages to contacts and webhooks, and their JSON in the `status.outbox` of clients and pools (issue 4). Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from clientorg.api.notifications import MAX_KEY_LENGTH, MAX_PARAM_LENGTH, MAX_PARAMS, Channel, DeliveryState
+from clientorg.api.notifications import (
+    MAX_KEY_LENGTH,
+    MAX_PARAM_LENGTH,
+    MAX_PARAMS,
+    Channel,
+    DeliveryState,
+    NotificationKind,
+)
 from clientorg.domain.timestamps import parse_time, rfc3339
 
 Json = dict[str, Any]
 
 # No dots: a webhook's signature is over `<id>.<time>.<body>`, and an id with a dot could be read another way.
 _KEY: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MAX_KEY_LENGTH - 1}}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing to tell; `new_entry` makes a message of it."""
+
+    key: str
+    kind: NotificationKind
+    params: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +91,7 @@ class Due:
 
     @property
     def delivery_id(self) -> str:
-        """The same at each try, another one when somebody asks to have it sent again. Unique for a client."""
+        """The same at each try, another one when somebody asks to have it sent again. Unique in its outbox."""
         return f"{self.entry.key}-again{self.resends}" if self.resends else self.entry.key
 
 

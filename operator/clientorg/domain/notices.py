@@ -6,39 +6,39 @@ A notice is added in the same status write that records its cause, so that neith
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from clientorg.api.clientorg import OrgState, PauseReason
+from clientorg.api.clientorg import PauseReason
 from clientorg.api.notifications import Channel, DeliveryState, NotificationKind
 from clientorg.domain import outbox as box
-from clientorg.domain.client_status import Facts, state_of
+from clientorg.domain.client_facts import Facts
+from clientorg.domain.client_status import is_first_ready
 from clientorg.domain.decision import Decision
 from clientorg.domain.lifecycle import Deactivation, Terms, purge_told
-from clientorg.domain.messages import Entry, Outbox, new_entry
+from clientorg.domain.messages import Entry, Notice, Outbox, new_entry
+from clientorg.domain.points_notices import is_terminated
 from clientorg.domain.records import deactivation_of
-from clientorg.domain.timestamps import rfc3339
+from clientorg.domain.timestamps import compact, rfc3339
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One thing to tell."""
+def notices(
+    before: Mapping[str, Any], facts: Facts, decision: Decision, now: datetime, *, terminated: bool = False
+) -> list[Notice]:
+    """What is new since the last status, oldest cause first. What follows from points is in `points_notices`.
 
-    key: str
-    kind: NotificationKind
-    params: Mapping[str, object]
-
-
-def notices(before: Mapping[str, Any], facts: Facts, decision: Decision, now: datetime) -> list[Notice]:
-    """What is new since the last status, oldest cause first."""
+    Args:
+        terminated: the contract has ended with this pass, or earlier. There is no way back then, and the message
+            `terminated` tells what `deactivated` would.
+    """
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     return [
         *_thresholds(facts, decision),
         *_pauses(before, facts, stamp),
-        *_deactivation(before, facts, decision, stamp),
+        *_deactivation(before, facts, decision, stamp, terminated=terminated or is_terminated(before)),
         *_delivery(before, facts),
     ]
 
@@ -70,10 +70,14 @@ def _pauses(before: Mapping[str, Any], facts: Facts, stamp: str) -> Iterable[Not
         if reason not in was and not before.get("deactivation"):
             yield Notice(f"paused-{reason.value}-{stamp}", NotificationKind.PAUSED, {"reason": reason.value})
     if was and not facts.pause_reasons:
-        yield Notice(f"resumed-{stamp}", NotificationKind.RESUMED, {})
+        # The one reason whose end has words of its own.
+        of_points = {"reason": PauseReason.NEGATIVE_BALANCE.value} if was == {PauseReason.NEGATIVE_BALANCE} else {}
+        yield Notice(f"resumed-{stamp}", NotificationKind.RESUMED, of_points)
 
 
-def _deactivation(before: Mapping[str, Any], facts: Facts, decision: Decision, stamp: str) -> Iterable[Notice]:
+def _deactivation(
+    before: Mapping[str, Any], facts: Facts, decision: Decision, stamp: str, *, terminated: bool
+) -> Iterable[Notice]:
     old, new = deactivation_of(before), facts.deactivation
     if new is None:
         if old is not None and old.purged is None:
@@ -86,10 +90,11 @@ def _deactivation(before: Mapping[str, Any], facts: Facts, decision: Decision, s
                 )
                 yield Notice(f"waiting-{stamp}", NotificationKind.WAITING, {"licenses": shares})
         return
-    if old is None:
+    ended = {"terminated": "true"} if terminated else {}
+    if old is None and not terminated:
         yield Notice(f"deactivated-{stamp}", NotificationKind.DEACTIVATED, {"purgeAfter": new.purge_after})
     if decision.reminder is not None and new.purge_started is None:
-        params = {"days": decision.reminder, "purgeAfter": decision.purge_told}
+        params = {"days": decision.reminder, "purgeAfter": decision.purge_told, **ended}
         yield Notice(reminder_key(new, decision.reminder), NotificationKind.REMINDER, params)
     if new.purged is not None and (old is None or old.purged is None):
         yield Notice("purged", NotificationKind.PURGED, {})
@@ -100,8 +105,14 @@ def reminder_key(record: Deactivation, days: int) -> str:
     return f"reminder-{record.since.strftime('%Y%m%dT%H%M%SZ')}-{record.purge_after.strftime('%Y%m%d')}-{days}"
 
 
-def as_of(entry: Entry, record: Deactivation | None, now: datetime, terms: Terms) -> Entry:
-    """The message as it is true when it is delivered now: a last reminder that comes late moves the purge it tells."""
+def as_of(entry: Entry, record: Deactivation | None, now: datetime, terms: Terms, *, terminated: bool = False) -> Entry:
+    """The message as it is true when it is delivered now.
+
+    A last reminder that comes late moves the purge it tells, and nobody is offered to be reactivated whose contract has
+    ended meanwhile.
+    """
+    if terminated and entry.kind in _OF_A_PURGE:
+        entry = replace(entry, params={**entry.params, "terminated": "true"})
     if entry.kind != NotificationKind.REMINDER or record is None or record.purge_started is not None:
         return entry
     purge_after = purge_told(record, int(entry.params.get("days", "0")), now, terms)
@@ -130,21 +141,12 @@ def delivered_reminders(outbox: Outbox, record: Deactivation | None) -> dict[int
 def without_outdated(outbox: Outbox, record: Deactivation | None, reminder: int | None) -> Outbox:
     """The outbox without waiting messages of a coming purge that are not true any more.
 
-    The client is active again, the date has moved, or a later one is due: whoever got them now, when the mail server
-    is back, would be told what is not so. What was sent or refused stays on record.
+    The client is active again, the date has moved, or a later one is due.
 
     Args:
         reminder: days of the one that is due now, if any.
     """
-    kept = []
-    for entry in outbox:
-        if entry.kind not in _OF_A_PURGE or _is_current(entry, record, reminder):
-            kept.append(entry)
-            continue
-        ended = {channel: item for channel, item in entry.deliveries.items() if not item.is_pending}
-        if ended or entry.is_finished:
-            kept.append(replace(entry, deliveries=ended))
-    return tuple(kept)
+    return box.keep_current(outbox, lambda entry: entry.kind not in _OF_A_PURGE or _is_current(entry, record, reminder))
 
 
 _OF_A_PURGE = (NotificationKind.DEACTIVATED, NotificationKind.REMINDER)
@@ -161,11 +163,17 @@ def _is_current(entry: Entry, record: Deactivation | None, reminder: int | None)
 
 def _delivery(before: Mapping[str, Any], facts: Facts) -> Iterable[Notice]:
     """The workspace stands for the first time (FEATURES S4)."""
-    is_up = state_of(facts) in (OrgState.ACTIVE, OrgState.PAUSED) and facts.provisioned
-    is_first = before.get("state") in (None, OrgState.PROVISIONING)
-    if is_up and (is_first or not before.get("outbox")):  # nothing was ever told: it was up before it was whole
+    if is_first_ready(facts, before):
         params = {"url": facts.url} if facts.url else {}
         yield Notice("delivery", NotificationKind.DELIVERY, params)
+
+
+def delivery_again(before: Mapping[str, Any], facts: Facts, outbox: Outbox, now: datetime) -> list[Notice]:
+    """The delivery notice anew, on demand (FEATURES S4), where others have taken its place in the outbox."""
+    is_listed = any(entry.kind == NotificationKind.DELIVERY for entry in outbox)
+    if is_listed or facts.is_purged or not (before.get("workspace") or {}).get("readyTime"):
+        return []
+    return [Notice(f"delivery-{compact(now)}", NotificationKind.DELIVERY, {"url": facts.url} if facts.url else {})]
 
 
 def add_all(

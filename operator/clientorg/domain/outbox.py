@@ -1,4 +1,4 @@
-"""The outbox of a client: messages to be sent, each once, kept in `ClientOrg.status.outbox` (issue 4). Pure.
+"""The outbox of a client or a pool: messages to be sent, each once, kept in its `status.outbox` (issue 4). Pure.
 
 Written before anything is sent, so that a crash loses nothing. What was sent and not yet written down is sent again
 after a crash, under the same `Due.delivery_id`: a mail server or receiver tells the repeat by it.
@@ -167,6 +167,23 @@ def switch_off(outbox: Outbox, channel: Channel) -> Outbox:
         return replace(entry, deliveries={other: item for other, item in entry.deliveries.items() if other != channel})
 
     return tuple(without(entry) for entry in outbox)
+
+
+def keep_current(outbox: Outbox, is_current: Callable[[Entry], bool]) -> Outbox:
+    """The outbox without waiting messages that are not true any more.
+
+    Whoever got them now, when the mail server is back, would be told what is not so. What was sent or refused stays on
+    record.
+    """
+    kept = []
+    for entry in outbox:
+        if is_current(entry):
+            kept.append(entry)
+            continue
+        ended = {channel: item for channel, item in entry.deliveries.items() if not item.is_pending}
+        if ended or entry.is_finished:
+            kept.append(replace(entry, deliveries=ended))
+    return tuple(kept)
 
 
 def failing(outbox: Outbox) -> tuple[Due, ...]:

@@ -10,6 +10,11 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def compact(moment: datetime) -> str:
+    """The time to the second, without punctuation: 20261225T090000Z, for keys and names."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
 def rfc3339_micro(moment: datetime) -> str:
     """The time to the microsecond (metav1.MicroTime)."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -23,3 +28,11 @@ def parse_time(text: str) -> datetime:
     """
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def timestamp(text: str | None) -> datetime | None:
+    """A time of the API server, to be shown; None where there is none, or it is malformed."""
+    try:
+        return parse_time(text) if text else None
+    except ValueError:
+        return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 Json = dict[str, Any]
 
+ROLLING_KINDS: Final = ("Deployment", "StatefulSet")
+"""Kinds whose pods are replaced by and by when their spec changes."""
 _SERVER_METADATA = (
     "uid",
     "resourceVersion",
@@ -95,3 +97,28 @@ def present_pods(item: Json) -> int:
     if "replicas" in item["spec"]:
         return int(status.get("replicas", 0))
     return int(status.get("active", 0))
+
+
+def is_available(item: Json) -> bool:
+    """Whether a Deployment or StatefulSet runs what its spec says, in all its pods (as `kubectl rollout status`)."""
+    spec, status = item["spec"], item.get("status") or {}
+    if int(status.get("observedGeneration", 0)) < item["metadata"]["generation"]:
+        return False
+    replicas = int(spec.get("replicas", 1))
+    if (spec.get("updateStrategy") or {}).get("type") == "OnDelete":
+        return int(status.get("availableReplicas", 0)) >= replicas  # nobody but the client updates the pods
+    updated, available = int(status.get("updatedReplicas", 0)), int(status.get("availableReplicas", 0))
+    is_whole = status.get("currentRevision") == status.get("updateRevision")  # a StatefulSet; absent in a Deployment
+    partition = int(((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition", 0))
+    if partition:
+        return updated >= replicas - partition and available >= replicas
+    old = int(status.get("replicas", 0)) - updated if item["kind"] == "Deployment" else 0
+    return (updated >= replicas or is_whole) and old <= 0 and available >= replicas
+
+
+def gave_up(item: Json) -> str | None:
+    """Why Kubernetes waits no longer for a Deployment to come up; None while it does."""
+    for condition in (item.get("status") or {}).get("conditions") or ():
+        if condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
+            return str(condition.get("message") or "its progress deadline is exceeded")
+    return None

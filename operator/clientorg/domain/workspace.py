@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import Any, Final
@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import orjson
 
+from clientorg.api.access import GRANT_NAME, AccessLevel
 from clientorg.api.base import DNS_SUBDOMAIN_PATTERN
 from clientorg.api.meta import (
     ANNOTATION_BLUEPRINT_DIGEST,
@@ -27,11 +28,14 @@ from clientorg.api.meta import (
     LABEL_ORG_ID,
     LABEL_PAUSED,
 )
-from clientorg.api.orgplan import BLUEPRINT_KINDS, Limits, Network, OrgPlanSpec, Subject
+from clientorg.api.orgplan import BLUEPRINT_KINDS, Limits, Network, OrgPlanSpec
+from clientorg.domain.access import Grant, entrants, first_grant, rbac_subject
 from clientorg.domain.calendar import zone
 from clientorg.domain.drift import POD_SECURITY, content_of, digest, stable_digest
 from clientorg.domain.lifecycle import Terms
+from clientorg.domain.portal import PORTAL_KEY, portal_document
 from clientorg.domain.quantity import canonical
+from clientorg.domain.rollout import revision_of
 from clientorg.domain.substitution import substitute
 from clientorg.errors import PlanError
 
@@ -44,7 +48,12 @@ _NAME: Final = re.compile(DNS_SUBDOMAIN_PATTERN)
 
 CLIENT_ADMIN_ROLE: Final = "clientorg-client-admin"
 CLIENT_VIEWER_ROLE: Final = "clientorg-client-viewer"
-PORTAL_SCHEMA_VERSION: Final = 1
+CLIENT_GRANTER_ROLE: Final = "clientorg-client-granter"
+GRANT_KEY: Final = ("ConfigMap", GRANT_NAME)
+_GRANT_HELP: Final = (
+    "What the provider's people may do here. agencyAccess: Full, ReadOnly or None; supportAccess: ReadOnly or None. "
+    "Changed by admins of the client with full access, and by nobody else."
+)
 NAMESPACE_KEY: Final = ("Namespace", "")
 BLUEPRINT_COMPONENT: Final = "blueprint"
 WORKSPACE_COMPONENT: Final = "workspace"
@@ -74,6 +83,14 @@ class Org:
     display_name: str
     language: str
     admins: Sequence[Mapping[str, Any]] = ()
+    is_restored: bool = False
+    """It came from a backup, and nobody else has its Org ID: a workspace of that ID and name is its own."""
+    menus: Sequence[Mapping[str, Any]] = ()
+    """What the client's own portal shows and hides, where it is not what the plan says."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    support: Sequence[Mapping[str, Any]] = ()
+    agency_access: AccessLevel = AccessLevel.FULL
+    grant: Grant | None = None
 
     @property
     def url_variables(self) -> dict[str, str]:
@@ -101,6 +118,7 @@ class Child:
         content: everything outside metadata; for the namespace its labels and annotations.
         digest: of the content, comparable with the digest of what the server returns.
         is_blueprint: compared by inclusion, since its controllers and the client may add to it.
+        is_handed_over: made once; what is in it is the client's from then on.
     """
 
     api_version: str
@@ -109,6 +127,7 @@ class Child:
     content: Json
     digest: int
     is_blueprint: bool = False
+    is_handed_over: bool = False
     labels: Json | None = None
     annotations: Json | None = None
 
@@ -156,9 +175,17 @@ class PlanTemplate:
             _child("v1", "LimitRange", "clientorg-limits", {"spec": {"limits": [_limits(workspace.limits)]}}),
             _child("v1", "ServiceAccount", "default", {"automountServiceAccountToken": False}),
             *_network_policies(workspace.network),
-            *_bindings("clientorg-agency", CLIENT_ADMIN_ROLE, [_subject(s) for s in workspace.access.agency]),
-            *_bindings("clientorg-support", CLIENT_VIEWER_ROLE, [_subject(s) for s in workspace.access.support]),
         ]
+
+    @cached_property
+    def revision(self) -> str:
+        """The digest by which the plan's blueprint is known."""
+        return revision_of(self.spec.workspace.blueprint)
+
+    @cached_property
+    def blueprint_bytes(self) -> int:
+        """Size of the blueprint as JSON."""
+        return len(orjson.dumps(self.spec.workspace.blueprint))
 
     @cached_property
     def terms(self) -> Terms:
@@ -175,22 +202,23 @@ class PlanTemplate:
         days = tuple(sorted(set(terms.reminder_days), reverse=True))
         return Terms(terms.grace_period_months, days, terms.minimum_notice_days, time_zone)
 
-    def render(self, org: Org, gate: Gate = Gate.OPEN) -> list[Child]:
+    def render(self, org: Org, gate: Gate = Gate.OPEN, blueprint: Sequence[Child] | None = None) -> list[Child]:
         """Every object of the client's workspace, the namespace first; the gate that is closed right after it.
+
+        Args:
+            blueprint: in place of the plan's own, for a workspace that has or keeps another one.
 
         Raises:
             PlanError: the blueprint cannot be rendered for this client.
         """
-        full = [_rbac_subject(admin["kind"], admin["name"]) for admin in org.admins if admin["role"] == "Full"]
-        readers = [_rbac_subject(admin["kind"], admin["name"]) for admin in org.admins if admin["role"] != "Full"]
         return [
             self._namespace(org, gate),
             *([_GATE] if gate is Gate.CLOSED else []),
             *self._shared,
-            *_bindings("clientorg-client-admins", CLIENT_ADMIN_ROLE, full),
-            *_bindings("clientorg-client-viewers", CLIENT_VIEWER_ROLE, readers),
+            grant_child(org),
+            *self._bindings(org),
             self._portal(org),
-            *self._blueprint(org),
+            *(render_blueprint(self.spec.workspace.blueprint, org) if blueprint is None else blueprint),
         ]
 
     def url(self, org: Org) -> str | None:
@@ -209,6 +237,22 @@ class PlanTemplate:
                 f"{MAX_URL_LENGTH} fit; use a shorter variable, for example $(orgID)"
             )
         return address
+
+    def _bindings(self, org: Org) -> list[Child]:
+        """Who enters, as RoleBindings: the client's people, then the provider's."""
+        full = [rbac_subject(admin["kind"], admin["name"]) for admin in org.admins if admin["role"] == "Full"]
+        readers = [rbac_subject(admin["kind"], admin["name"]) for admin in org.admins if admin["role"] != "Full"]
+        provider = entrants(
+            self.spec.workspace.access, org.agency, org.labels, org.support, org.agency_access, org.grant
+        )
+        return [
+            *_bindings("clientorg-client-admins", CLIENT_ADMIN_ROLE, full),
+            *_bindings("clientorg-client-granters", CLIENT_GRANTER_ROLE, full),
+            *_bindings("clientorg-client-viewers", CLIENT_VIEWER_ROLE, readers),
+            *_bindings("clientorg-agency", CLIENT_ADMIN_ROLE, provider.full),
+            *_bindings("clientorg-agency-viewers", CLIENT_VIEWER_ROLE, provider.readers),
+            *_bindings("clientorg-support", CLIENT_VIEWER_ROLE, provider.support),
+        ]
 
     @cached_property
     def _pod_security(self) -> dict[str, str]:
@@ -229,31 +273,23 @@ class PlanTemplate:
         return _child("v1", "Namespace", org.namespace, content)
 
     def _portal(self, org: Org) -> Child:
-        portal = self.spec.workspace.portal
-        document = {
-            "schemaVersion": PORTAL_SCHEMA_VERSION,
-            "orgID": org.org_id,
-            "displayName": org.display_name,
-            "language": org.language,
-            "menus": [{"name": menu.name, "visible": menu.visible} for menu in portal.menus],
-            "links": [
-                {"name": link.name, "title": link.title or link.name, "url": substitute(link.url, org.url_variables)}
-                for link in portal.links
-            ],
-        }
-        text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
-        return _child("v1", "ConfigMap", "portal", {"data": {"portal.json": text}})
+        text = orjson.dumps(portal_document(self.spec.workspace.portal, org), option=orjson.OPT_INDENT_2).decode()
+        return _child("v1", "ConfigMap", "portal", {"data": {PORTAL_KEY: text}})
 
-    def _blueprint(self, org: Org) -> list[Child]:
-        children: dict[tuple[str, str], Child] = {}
-        for index, source in enumerate(self.spec.workspace.blueprint):
-            child = _blueprint_child(f"spec.workspace.blueprint[{index}]", substitute(source, org.variables))
-            if child.key in children:
-                raise PlanError(
-                    f"spec.workspace.blueprint[{index}]: {child.kind} {child.name} is there twice; remove one"
-                )
-            children[child.key] = child
-        return list(children.values())
+
+def render_blueprint(blueprint: Sequence[Json], org: Org) -> list[Child]:
+    """The objects of a blueprint for one client.
+
+    Raises:
+        PlanError: one of them is none that a blueprint may hold, or there twice.
+    """
+    children: dict[tuple[str, str], Child] = {}
+    for index, source in enumerate(blueprint):
+        child = _blueprint_child(f"spec.workspace.blueprint[{index}]", substitute(source, org.variables))
+        if child.key in children:
+            raise PlanError(f"spec.workspace.blueprint[{index}]: {child.kind} {child.name} is there twice; remove one")
+        children[child.key] = child
+    return list(children.values())
 
 
 def _blueprint_child(path: str, manifest: Json) -> Child:
@@ -299,9 +335,9 @@ def _limits(limits: Limits) -> Json:
     default = {**most, **{name: canonical(value) for name, value in limits.default.items()}}
     request = {**default, **{name: canonical(value) for name, value in limits.default_request.items()}}
     item: Json = {"type": "Container"}
-    for field, value in (("max", most), ("default", default), ("defaultRequest", request)):
+    for name, value in (("max", most), ("default", default), ("defaultRequest", request)):
         if value:
-            item[field] = value
+            item[name] = value
     return item
 
 
@@ -350,28 +386,31 @@ CORE_CHILDREN: Final = frozenset(
         ("NetworkPolicy", "clientorg-allow-ingress"),
         ("NetworkPolicy", "clientorg-allow-internet"),
         ("RoleBinding", "clientorg-agency"),
+        ("RoleBinding", "clientorg-agency-viewers"),
         ("RoleBinding", "clientorg-support"),
         ("RoleBinding", "clientorg-client-admins"),
+        ("RoleBinding", "clientorg-client-granters"),
         ("RoleBinding", "clientorg-client-viewers"),
     }
 )
 """Every object that some plan or spec may ask for: what is there and not wanted any more is deleted by name."""
 
-OWN_NAMES: Final = frozenset({*CORE_CHILDREN, ("ConfigMap", "portal"), ("ServiceAccount", "default"), NAMESPACE_KEY})
+OWN_NAMES: Final = frozenset(
+    {*CORE_CHILDREN, GRANT_KEY, ("ConfigMap", "portal"), ("ServiceAccount", "default"), NAMESPACE_KEY}
+)
 """Every object of a workspace that is not from a blueprint."""
 
 
-def _subject(subject: Subject) -> Json:
-    return _rbac_subject(str(subject.kind), subject.name)
+def grant_child(org: Org) -> Child:
+    """What the client grants the provider; only what a new workspace begins with is ours to say."""
+    content = {"data": first_grant(org.agency_access).data}
+    annotations = {"kubernetes.io/description": _GRANT_HELP}
+    return Child("v1", *GRANT_KEY, content, digest(content), is_handed_over=True, annotations=annotations)
 
 
-def _rbac_subject(kind: str, name: str) -> Json:
-    return {"kind": kind, "apiGroup": "rbac.authorization.k8s.io", "name": name}
-
-
-def _bindings(name: str, role: str, subjects: list[Json]) -> list[Child]:
+def _bindings(name: str, role: str, subjects: Sequence[Json]) -> list[Child]:
     if not subjects:
         return []
     role_ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
-    content = {"subjects": subjects, "roleRef": role_ref}
+    content = {"subjects": list(subjects), "roleRef": role_ref}
     return [_child("rbac.authorization.k8s.io/v1", "RoleBinding", name, content)]
