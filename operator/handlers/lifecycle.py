@@ -13,6 +13,7 @@ import kopf
 from pydantic import ValidationError
 
 from clientorg.cluster.credentials import Credentials, Source
+from clientorg.cluster.informer import SILENCE_SECONDS, WATCH_SECONDS
 from clientorg.control.runtime import Runtime, connect
 from clientorg.control.settings import Settings
 from clientorg.errors import ConfigurationError
@@ -51,8 +52,10 @@ def _tune(settings: kopf.OperatorSettings) -> None:
     settings.networking.request_timeout = 60
     settings.networking.connect_timeout = 10
     settings.watching.chunk_size = 500
-    settings.watching.server_timeout = 300
-    settings.watching.client_timeout = 330
+    # The server ends each watch, so that a quiet one is told within a minute from one that is cut off and stays open.
+    settings.watching.server_timeout = WATCH_SECONDS
+    settings.watching.inactivity_timeout = SILENCE_SECONDS
+    settings.watching.client_timeout = SILENCE_SECONDS
     settings.watching.connect_timeout = 10
     settings.queueing.idle_timeout = 0.2  # a worker is a task; ten thousand idle ones are memory
     settings.queueing.exit_timeout = 5.0
@@ -100,7 +103,7 @@ async def login(memo: Any, **_: Any) -> kopf.AiohttpSession:
     """The same credentials as ours, read anew each time that Kopf asks."""
     ours = memo.runtime.settings
     credentials = await Credentials.load(Source(ours.kubeconfig, ours.context))
-    return session_for(credentials, memo.runtime.list_kind)
+    return session_for(credentials, memo.runtime.list_kind, memo.runtime.knows)
 
 
 def _terminate(error: BaseException) -> None:

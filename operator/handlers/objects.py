@@ -31,7 +31,25 @@ async def plan_event(event: Any, memo: Any, **_: Any) -> None:
     memo.runtime.observe(Kind.PLAN, event["type"], event["object"])
 
 
+@kopf.on.event(GROUP, VERSION, "orgapprovals")
+async def approval_event(event: Any, memo: Any, **_: Any) -> None:
+    """An OrgApproval was added, changed, listed or deleted."""
+    memo.runtime.observe(Kind.APPROVAL, event["type"], event["object"])
+
+
+@kopf.on.event(GROUP, VERSION, "pointtransactions")
+async def transaction_event(event: Any, memo: Any, **_: Any) -> None:
+    """A PointTransaction was added, changed, listed or deleted."""
+    memo.runtime.observe(Kind.TRANSACTION, event["type"], event["object"])
+
+
 @kopf.on.event(GROUP, VERSION, "usagereports")
 async def report_event(event: Any, memo: Any, **_: Any) -> None:
     """A UsageReport was added, changed, listed or deleted."""
     memo.runtime.observe(Kind.REPORT, event["type"], event["object"])
+
+
+@kopf.on.event(GROUP, VERSION, "subscriptions")
+async def subscription_event(event: Any, memo: Any, **_: Any) -> None:
+    """A Subscription was added, changed, listed or deleted."""
+    memo.runtime.observe(Kind.SUBSCRIPTION, event["type"], event["object"])

@@ -22,6 +22,7 @@ from kubernetes.aio.config import (
     load_kube_config,
 )
 
+from clientorg.cluster.impersonation import impersonation
 from clientorg.errors import ConfigurationError
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -37,12 +38,24 @@ class Source:
 
 
 class Credentials:
-    """Server address, TLS context and the Authorization header, refreshed when they expire."""
+    """Server address, TLS context and the Authorization header, refreshed when they expire.
 
-    def __init__(self, source: Source, configuration: Configuration, default_namespace: str) -> None:
+    Attributes:
+        default_namespace: of the context, or of the pod.
+        impersonation: headers of each request that say whom the server is to take us for; mostly none.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        configuration: Configuration,
+        default_namespace: str,
+        impersonation: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         self._source = source
         self._configuration = configuration
         self.default_namespace = default_namespace
+        self.impersonation = impersonation
         self.ssl_context = _ssl_context(configuration)
 
     @classmethod
@@ -53,8 +66,7 @@ class Credentials:
             ConfigurationError: there are none, or they cannot be read; the message says what to set.
         """
         source = source or Source()
-        configuration, namespace = await _read(source)
-        return cls(source, configuration, namespace)
+        return cls(source, *await _read(source))
 
     @property
     def server(self) -> str:
@@ -97,15 +109,21 @@ class Credentials:
 
     async def reload(self) -> None:
         """Read everything again, as after a 401: exec plugins and OIDC give new tokens."""
-        self._configuration, self.default_namespace = await _read(self._source)
+        self._configuration, self.default_namespace, self.impersonation = await _read(self._source)
         self.ssl_context = _ssl_context(self._configuration)
 
 
-async def _read(source: Source) -> tuple[Configuration, str]:
+def is_of_pod(source: Source) -> bool:
+    """Whether the credentials are those of the pod that we run in."""
+    named = source.kubeconfig or os.environ.get("KUBECONFIG") or source.context
+    return not named and "KUBERNETES_SERVICE_HOST" in os.environ
+
+
+async def _read(source: Source) -> tuple[Configuration, str, tuple[tuple[str, str], ...]]:
     configuration = Configuration()
     paths = source.kubeconfig or os.environ.get("KUBECONFIG")
     default = _default_kubeconfig()
-    in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ
+    in_cluster = is_of_pod(source)
     if paths and _are_missing(paths):
         raise ConfigurationError(f"no such kubeconfig: {paths}; {_REMEDY}")
     try:
@@ -113,10 +131,10 @@ async def _read(source: Source) -> tuple[Configuration, str]:
             await load_kube_config(
                 config_file=paths or default, context=source.context, client_configuration=configuration
             )
-            return configuration, await asyncio.to_thread(_context_namespace, paths or default, source.context)
+            return configuration, *await asyncio.to_thread(_context, paths or default, source.context)
         if in_cluster:
             load_incluster_config(client_configuration=configuration)
-            return configuration, await asyncio.to_thread(_pod_namespace)
+            return configuration, await asyncio.to_thread(_pod_namespace), ()
     except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         text = " ".join(str(error).split())  # a parser's message has lines
         raise ConfigurationError(f"cannot read the credentials for the API server: {text}; {_REMEDY}") from error
@@ -136,10 +154,13 @@ def _pod_namespace() -> str:
     return _NAMESPACE_FILE.read_text().strip()
 
 
-def _context_namespace(paths: str | None, context: str | None) -> str:
+def _context(paths: str | None, context: str | None) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Namespace and impersonation of a context; None: of the current one."""
     contexts, active = list_kube_config_contexts(config_file=paths)
     chosen = next((item for item in contexts if item["name"] == context), active) if context else active
-    return str(chosen["context"].get("namespace") or "default")
+    names = chosen["context"]
+    headers = impersonation(paths, names.get("user")) if paths is not None else ()
+    return str(names.get("namespace") or "default"), headers
 
 
 def _ssl_context(configuration: Configuration) -> ssl.SSLContext:

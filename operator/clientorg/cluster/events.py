@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from clientorg.api.meta import API_VERSION
 from clientorg.cluster.resources import EVENTS
@@ -71,6 +71,13 @@ class Happening:
             "reportingController": _CONTROLLER,
             "reportingInstance": instance[:128],
         }
+
+
+class Records(Protocol):
+    """Where Events go."""
+
+    def record(self, happening: Happening) -> None:
+        """Post it soon."""
 
 
 class Recorder:

@@ -23,7 +23,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
-_WATCH_SECONDS = 75
+WATCH_SECONDS = 40
+"""The server ends each watch after that: a quiet kind is told within a minute from a dead line."""
+SILENCE_SECONDS = 50.0
+"""A watch that has told nothing for so long, not even that it ends, is dead."""
 _RETRY_FIRST_SECONDS = 0.5
 _RETRY_MOST_SECONDS = 30.0
 
@@ -119,6 +122,9 @@ class Informer(Generic[T]):
                 version = await self._watch(version)
                 delay = _RETRY_FIRST_SECONDS
             except GoneError:
+                if not version:  # of the list itself: not at once again
+                    await asyncio.sleep(delay)
+                    delay = min(delay * 2, _RETRY_MOST_SECONDS)
                 version = ""
             except (ClientOrgError, msgspec.MsgspecError) as error:  # the latter: a line cut short
                 self.healthy = False
@@ -149,10 +155,10 @@ class Informer(Generic[T]):
             "allowWatchBookmarks": "true",
             "labelSelector": self._selector,
             "resourceVersion": version,
-            # The server ends the watch itself, with a bookmark just before: a quiet kind is told from a dead line.
-            "timeoutSeconds": str(_WATCH_SECONDS),
+            "timeoutSeconds": str(WATCH_SECONDS),
         }
-        async for line in self._api.stream(self.resource.path(), params, on_open=self._opened):
+        path = self.resource.path()
+        async for line in self._api.stream(path, params, silence_seconds=SILENCE_SECONDS, on_open=self._opened):
             event = self._probes.decode(line)
             if event.type == "BOOKMARK":
                 version = self._bookmarks.decode(event.object).metadata.resourceVersion

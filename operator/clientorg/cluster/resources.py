@@ -40,8 +40,10 @@ class Resource:
 CLIENT_ORGS = Resource(GROUP, VERSION, "clientorgs", "ClientOrg")
 QUOTA_POOLS = Resource(GROUP, VERSION, "quotapools", "QuotaPool")
 ORG_PLANS = Resource(GROUP, VERSION, "orgplans", "OrgPlan")
-
+POINT_TRANSACTIONS = Resource(GROUP, VERSION, "pointtransactions", "PointTransaction")
+ORG_APPROVALS = Resource(GROUP, VERSION, "orgapprovals", "OrgApproval")
 USAGE_REPORTS = Resource(GROUP, VERSION, "usagereports", "UsageReport")
+SUBSCRIPTIONS = Resource(GROUP, VERSION, "subscriptions", "Subscription")
 
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
@@ -51,6 +53,9 @@ SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+SELF_SUBJECT_REVIEWS = Resource(
+    "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
+)
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event")
 
 SECRETS = Resource("", "v1", "secrets", "Secret")

@@ -26,6 +26,7 @@ from clientorg.errors import (
     ForbiddenError,
     GoneError,
     InvalidError,
+    NamespaceTerminatingError,
     NotFoundError,
     UnauthorizedError,
     UnreachableError,
@@ -61,6 +62,7 @@ class Api:
         component: first word of the User-Agent, as audit logs show it.
         field_manager: who owns the fields that are written.
         on_answer: called with method and status code of each answer, 0 where there was none.
+        act_as: whom to impersonate, in place of whomever the kubeconfig says.
         on_warning: called with the text of each `Warning` header (policies, deprecations), as kubectl prints them.
     """
 
@@ -74,10 +76,14 @@ class Api:
         field_manager: str | None = None,
         on_warning: Callable[[str], None] | None = None,
         on_answer: Callable[[str, int], None] | None = None,
+        act_as: str | None = None,
     ) -> None:
         self.credentials = credentials
+        self._act_as = act_as
         self._on_warning = on_warning
         self.on_answer = on_answer
+        self.on_request: Callable[[str, str], Callable[[int], None] | None] | None = None
+        """Called with method and path of each request; what it returns, with the status code of the answer."""
         self.field_manager = field_manager or component
         self._slots = asyncio.Semaphore(concurrency)
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=10)
@@ -263,6 +269,8 @@ class Api:
     async def _send(
         self, method: str, path: str, params: Mapping[str, str] | None, data: bytes | None, content_type: str
     ) -> bytes:
+        answered = self.on_request(method, path) if self.on_request is not None else None
+        code = 0
         try:
             async with self._session.request(
                 method,
@@ -274,6 +282,7 @@ class Api:
                 server_hostname=self.credentials.tls_server_name,
             ) as response:
                 payload = await response.read()
+                code = response.status
                 if self.on_answer is not None:
                     self.on_answer(method, response.status)
                 if self._on_warning is not None:
@@ -286,6 +295,9 @@ class Api:
             if self.on_answer is not None:
                 self.on_answer(method, 0)
             raise UnreachableError(f"API server {self._base}: {str(error) or type(error).__name__}") from error
+        finally:
+            if answered is not None:
+                answered(code)
 
     async def stream(
         self,
@@ -326,13 +338,15 @@ class Api:
         query = "?" + urlencode(params) if params else ""  # a third of the time of yarl's own
         return URL(self._base + path + query, encoded=True)
 
-    def _headers(self, content_type: str | None) -> dict[str, str]:
-        headers = {}
+    def _headers(self, content_type: str | None) -> list[tuple[str, str]]:
+        headers = list(self.credentials.impersonation)  # some occur more than once
+        if self._act_as is not None:
+            headers = [("Impersonate-User", self._act_as)]
         if content_type:
-            headers["Content-Type"] = content_type
+            headers.append(("Content-Type", content_type))
         authorization = self.credentials.authorization()
         if authorization:
-            headers["Authorization"] = authorization
+            headers.append(("Authorization", authorization))
         return headers
 
 
@@ -363,6 +377,8 @@ def error_of(code: int, payload: bytes, retry_after: str | None = None) -> ApiEr
     elif details.get("retryAfterSeconds"):
         seconds = float(details["retryAfterSeconds"])
     kind = AlreadyExistsError if reason == "AlreadyExists" else _ERRORS.get(code, ApiError)
+    if any(cause.get("reason") == "NamespaceTerminating" for cause in details.get("causes") or ()):
+        kind = NamespaceTerminatingError
     if code == 500 and message.startswith("failed to create typed patch object"):
         kind = InvalidError  # server-side apply says so of a wrong type or an unknown field; trying again is no use
     return kind(code, reason, message or f"HTTP {code}", causes=causes, retry_after_seconds=seconds)

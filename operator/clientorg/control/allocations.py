@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from clientorg.control.clientobject import Client
 from clientorg.control.clock import Clock
-from clientorg.control.store import Client
 from clientorg.domain.allocation import Waiting
 from clientorg.domain.timestamps import rfc3339_micro
 

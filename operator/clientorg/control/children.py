@@ -7,14 +7,16 @@ or after it was fetched and compared. So a settled system writes nothing, also a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 import orjson
 
 from clientorg.api.meta import ANNOTATION_BLUEPRINT_DIGEST, ANNOTATION_OWNER_UID, FIELD_MANAGER, LABEL_PAUSED
+from clientorg.domain.access import Grant, read_grant
 from clientorg.domain.drift import content_of, digest
-from clientorg.domain.workspace import NAMESPACE_KEY, OWN_NAMES, own_labels
+from clientorg.domain.workspace import GRANT_KEY, NAMESPACE_KEY, OWN_NAMES, own_labels
 
 Json = dict[str, Any]
 ChildKey = tuple[str, str]
@@ -104,8 +106,13 @@ def digest_of_item(kind: str, item: Item) -> int:
     if kind == "ServiceAccount":
         automount = item.automountServiceAccountToken
         return digest({"automountServiceAccountToken": True if automount is None else automount})
-    content = {name: orjson.loads(memoryview(raw)) for name in _RAW_FIELDS if (raw := getattr(item, name))}
-    return digest(content)
+    return _digest_of_raw(tuple((name, bytes(raw)) for name in _RAW_FIELDS if (raw := getattr(item, name))))
+
+
+@lru_cache(maxsize=4096)
+def _digest_of_raw(fields: tuple[tuple[str, bytes], ...]) -> int:
+    """Most objects are the same in every workspace, to the byte: what was read once is not decoded again."""
+    return digest({name: orjson.loads(raw) for name, raw in fields})
 
 
 def digest_of_manifest(manifest: Json) -> int:
@@ -122,6 +129,7 @@ class Children:
         self._namespaces: dict[str, NamespaceView] = {}
         self._accepted: dict[tuple[int, int], None] = {}
         self._from_blueprint: dict[str, set[ChildKey]] = {}
+        self._grants: dict[str, Grant] = {}
         self._keys: dict[ChildKey, ChildKey] = {}  # the same few keys in every workspace: one tuple each
 
     # -- reading ------------------------------------------------------------------------------------------------
@@ -130,6 +138,10 @@ class Children:
         """The namespace, if it is there."""
         return self._namespaces.get(name)
 
+    def namespaces(self) -> set[str]:
+        """Names of all workspaces that are there."""
+        return set(self._namespaces)
+
     def keys(self, namespace: str) -> set[ChildKey]:
         """What stands in a workspace."""
         return set(self._seen.get(namespace, ()))
@@ -137,6 +149,10 @@ class Children:
     def blueprint_keys(self, namespace: str) -> frozenset[ChildKey]:
         """What we applied from a blueprint."""
         return frozenset(self._from_blueprint.get(namespace, ()))
+
+    def grant(self, namespace: str) -> Grant | None:
+        """What the client grants the provider; None while its workspace does not say."""
+        return self._grants.get(namespace)
 
     def digest(self, namespace: str, key: ChildKey) -> int | None:
         """Digest of an object as last seen; None when it is not there."""
@@ -175,6 +191,8 @@ class Children:
                 LABEL_PAUSED in (metadata.get("labels") or {}),
             )
         self._note(namespace, key, int(metadata["resourceVersion"]), value)
+        if key == GRANT_KEY and self._seen[namespace][key][0] == int(metadata["resourceVersion"]):
+            self._grants[namespace] = read_grant(manifest.get("data") or {})
         return value
 
     def forget(self, namespace: str, key: ChildKey) -> None:
@@ -196,10 +214,18 @@ class Children:
     def _lose(self, namespace: str, key: ChildKey) -> None:
         self._seen.get(namespace, {}).pop(key, None)
         self._mark(namespace, key, is_blueprint=False)
+        if key == GRANT_KEY:
+            self._grants.pop(namespace, None)
         if key == NAMESPACE_KEY:
+            self._grants.pop(namespace, None)
             self._namespaces.pop(namespace, None)
             self._seen.pop(namespace, None)
             self._from_blueprint.pop(namespace, None)
+
+    def _knows(self, namespace: str, key: ChildKey, version: int) -> bool:
+        seen = self._seen.get(namespace)
+        before = seen.get(key) if seen is not None else None
+        return before is not None and before[0] >= version
 
     def _note(self, namespace: str, key: ChildKey, version: int, value: int) -> bool:
         """Whether this is new and different."""
@@ -220,6 +246,9 @@ class Children:
         """An object was listed or watched."""
         metadata = item.metadata
         namespace = metadata.name if kind == "Namespace" else metadata.namespace
+        key = self._key(kind, metadata.name)
+        if self._knows(namespace, key, int(metadata.resourceVersion)):
+            return  # mostly our own write, whose answer came before the event
         if kind == "Namespace":
             view = NamespaceView(
                 metadata.name,
@@ -231,13 +260,14 @@ class Children:
             if self._namespaces.get(namespace) != view:
                 self._namespaces[namespace] = view
                 self._changed(namespace)
-        key = self._key(kind, metadata.name)
         from_blueprint = _blueprint_digest(key, metadata.annotations, metadata.managedFields)
         value = digest_of_item(kind, item) if from_blueprint is None else from_blueprint
         if key != NAMESPACE_KEY:
             value = _with_labels(value, namespace, metadata.labels, from_blueprint is not None)
         self._mark(namespace, key, from_blueprint is not None)
         if self._note(namespace, key, int(metadata.resourceVersion), value):
+            if key == GRANT_KEY:
+                self._grants[namespace] = read_grant(orjson.loads(memoryview(item.data)) if item.data else {})
             self._changed(namespace)
 
     def drop(self, kind: str, namespace: str, name: str, version: int) -> None:

@@ -7,7 +7,7 @@ import logging
 from clientorg.api.meta import FINALIZER
 from clientorg.cluster.resources import CLIENT_ORGS
 from clientorg.cluster.rest import Api, Json
-from clientorg.control.store import Client
+from clientorg.control.clientobject import Client
 from clientorg.errors import NotFoundError
 
 logger = logging.getLogger(__name__)

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from clientorg.api.access import AccessLevel
 from clientorg.api.clientorg import WantedState
 from clientorg.api.conditions import Reason
-from clientorg.api.meta import MAX_CLIENT_NAME_LENGTH
-from clientorg.control.store import Client, Plan, Pool, Store
-from clientorg.domain.client_status import Problem
+from clientorg.api.meta import ANNOTATION_RESTORE, MAX_CLIENT_NAME_LENGTH
+from clientorg.control.clientobject import Client
+from clientorg.control.contract import FUTURE_SLACK, Contract
+from clientorg.control.objects import Plan, Pool
+from clientorg.control.portfolio import Obligations
+from clientorg.control.store import Store
+from clientorg.domain.client_facts import Problem
 from clientorg.domain.decision import Situation
 from clientorg.domain.identity import is_name_too_long
 from clientorg.domain.messages import from_status
@@ -22,8 +27,6 @@ from clientorg.domain.workspace import Org
 
 MOST_SOURCES = 3
 """Sources counted for a client: sixteen licenses of each, and of Prometheus, fit into its status."""
-FUTURE_SLACK = timedelta(minutes=5)
-"""Clocks differ; a report from further ahead would make all others of its source look late."""
 
 
 def org_of(client: Client) -> Org:
@@ -38,6 +41,11 @@ def org_of(client: Client) -> Org:
         display_name=spec["displayName"],
         language=spec["contact"].get("language", "en"),
         admins=spec.get("admins") or (),
+        is_restored=client.is_restored,
+        menus=(spec.get("portal") or {}).get("menus") or (),
+        labels=client.labels,
+        support=spec.get("support") or (),
+        agency_access=AccessLevel(spec.get("agencyAccess", AccessLevel.FULL)),
     )
 
 
@@ -50,6 +58,8 @@ def situation_of(
     samples: Sequence[Sample],
     now: datetime,
     purges_per_hour: int,
+    contract: Contract,
+    obligations: Obligations,
 ) -> Situation:
     """The facts that a decision needs.
 
@@ -72,13 +82,19 @@ def situation_of(
         deactivation=record,
         recent_purges=_recent_purges(store, client, now),
         purges_per_hour=purges_per_hour,
+        is_overdrawn=contract.is_overdrawn(now),
+        is_terminated=contract.is_terminated,
+        is_held=client.hold is not None,
+        is_unpaid=bool(obligations.unpaid) and obligations.pauses_unpaid,
+        is_trial_over=bool(obligations.trial_over) and obligations.pauses_trial_over,
         has_delivered=delivered_reminders(from_status(status.get("outbox") or ()), record) if record else {},
     )
 
 
 def _recent_purges(store: Store, client: Client, now: datetime) -> Sequence[datetime]:
     """Only a deactivated client has use for them."""
-    if client.state != WantedState.DEACTIVATED or client.purge_started is not None:
+    is_ending = client.state == WantedState.DEACTIVATED or client.is_terminated
+    if not is_ending or client.purge_started is not None:
         return ()
     return store.purges_started(client.name[0])
 
@@ -147,8 +163,16 @@ def licensing_problem(client: Client, pool: Pool | None) -> Problem | None:
     return None
 
 
-def workspace_problem(client: Client, plan: Plan | None) -> Problem | None:
+def workspace_problem(store: Store, client: Client, plan: Plan | None) -> Problem | None:
     """What keeps the workspace from being built at all."""
+    holder = store.holder_of_org(client)
+    if holder is not None:
+        return Problem(
+            Reason.NAMESPACE_CONFLICT,
+            f"metadata.annotations[{ANNOTATION_RESTORE}]: client {holder[1]!r} in namespace {holder[0]!r} has the Org "
+            f"ID {client.org_id}; no two have the same. Delete this client, or that one and then annotate this "
+            "one with clientorg.dev/reconcile-requested-at=<now>",
+        )
     if plan is None:
         return Problem(
             Reason.PLAN_NOT_FOUND,

@@ -37,6 +37,19 @@ class Metrics:
             buckets=(*_SECONDS, 300, 3600, 86400),
             registry=self.registry,
         )
+        self.approval_seconds = Histogram(
+            "clientorg_approval_wait_seconds",
+            "Time from a client's request to the decision on it, by decision (Approve, Reject).",
+            ["decision"],
+            buckets=(60, 3600, 14400, 86400, 172800, 259200, 432000, 604800, 1209600),
+            registry=self.registry,
+        )
+        self.onboarded = Counter(
+            "clientorg_onboarded_total",
+            "Approved clients that could work for the first time, by the plan's approvalTarget (met, missed).",
+            ["target"],
+            registry=self.registry,
+        )
         self.queue_depth = Gauge(
             "clientorg_workqueue_depth", "Keys that are ready to be worked on.", registry=self.registry
         )
@@ -50,10 +63,27 @@ class Metrics:
         self.objects = Gauge(
             "clientorg_objects", "Objects known to the operator, by kind.", ["kind"], registry=self.registry
         )
+        self.orphans = Gauge(
+            "clientorg_orphaned_workspaces",
+            "Workspace namespaces whose client is not there; they are left alone.",
+            registry=self.registry,
+        )
         self.licenses = Gauge(
             "clientorg_pool_licenses",
             "Licenses of a pool by license and state (total, allocated, pending).",
             ["namespace", "pool", "license", "state"],
+            registry=self.registry,
+        )
+        self.points = Gauge(
+            "clientorg_pool_points",
+            "Points of a pool by state (balance, waiting, needed, missing).",
+            ["namespace", "pool", "state"],
+            registry=self.registry,
+        )
+        self.blueprints = Gauge(
+            "clientorg_plan_blueprint_workspaces",
+            "Workspaces of a plan that has a blueprint, by state (total, updated, changing, failed).",
+            ["namespace", "plan", "state"],
             registry=self.registry,
         )
         self.api_requests = Counter(
@@ -71,5 +101,13 @@ class Metrics:
             ["channel", "outcome"],
             registry=self.registry,
         )
+        # A counter that is not there until the first time cannot be told from a scrape that failed.
+        for channel in ("mail", "webhook"):
+            for outcome in ("sent", "failed"):
+                self.messages.labels(channel, outcome)
+        for target in ("met", "missed"):
+            self.onboarded.labels(target)
+        for decision in ("Approve", "Reject"):
+            self.approval_seconds.labels(decision)
         self.leader = Gauge("clientorg_leader", "1 in the process that leads.", registry=self.registry)
         self.synced = Gauge("clientorg_synced", "1 when all caches are filled.", registry=self.registry)

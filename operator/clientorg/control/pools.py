@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
+from clientorg.api.conditions import ConditionType
 from clientorg.api.meta import LABEL_AGENCY, POOL_FINALIZER
-from clientorg.cluster.resources import CLIENT_ORGS, NAMESPACES, QUOTA_POOLS
+from clientorg.api.pointtransaction import Phase, TransactionKind
+from clientorg.cluster.events import Happening, Records, Regarding
+from clientorg.cluster.resources import CLIENT_ORGS, NAMESPACES, POINT_TRANSACTIONS, QUOTA_POOLS
 from clientorg.cluster.rest import Api
 from clientorg.control.allocations import Allocations
+from clientorg.control.clientobject import Client
 from clientorg.control.clock import Clock
+from clientorg.control.objects import Name, Pool, version_of
+from clientorg.control.poolmessages import with_pool_messages
+from clientorg.control.posting import LedgerRound, Postings, changed, plan_round
 from clientorg.control.prometheus import SourceState
-from clientorg.control.store import Client, Name, Pool, PoolMembers, Store, version_of
+from clientorg.control.shortfalls import needed_points
+from clientorg.control.store import PoolMembers, Store
 from clientorg.domain.allocation import Books, Grant, Outcome, Request, Waiting, allocate, shown_position, unsettled
+from clientorg.domain.conditions import find
+from clientorg.domain.ledger import Entry
 from clientorg.domain.merge_patch import merge_patch
-from clientorg.domain.pool_status import PoolFacts, pool_status
-from clientorg.domain.timestamps import rfc3339
+from clientorg.domain.pool_status import LedgerFacts, PoolFacts, pool_status
+from clientorg.domain.timestamps import rfc3339, rfc3339_micro
 from clientorg.errors import ApiError, ConflictError, NotFoundError
 
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 MOST_IN_FLIGHT = 64
-"""Grants in flight at once: bounds the pool object, which the admission policies read at each write of a client (with
-a thousand in flight that alone cost 2 ms a client), and the batch that a crash leaves behind."""
+"""Grants in flight at once, at most: bounds the batch that a crash leaves behind."""
+_LARGEST_REQUEST = 16
+"""Licenses of one client, which are granted at once or not at all."""
+_ALWAYS = 4
+"""Grants of one round, also while as many clients as are worked on at once cannot adopt theirs."""
 
 
 class PoolReconciler:
@@ -36,6 +51,10 @@ class PoolReconciler:
         seen: takes in a pool or client that was read on the way, and wakes whoever has to know: its event, when it
             comes, is no news any more.
         client_gone: takes in that a client is not there any more.
+        postings: where the decisions on transactions go.
+        transaction_changed: asks for a pass over a transaction.
+        mail_due: something is to be sent to the agency.
+        concurrency: how many clients are worked on at once.
     """
 
     def __init__(
@@ -49,6 +68,11 @@ class PoolReconciler:
         seen: Callable[[Json], None],
         client_gone: Callable[[Name, str], None],
         sources: Mapping[Name, SourceState],
+        postings: Postings,
+        transaction_changed: Callable[[Name], None],
+        mail_due: Callable[[Name], None],
+        events: Records,
+        concurrency: int = MOST_IN_FLIGHT,
     ) -> None:
         self._api = api
         self._store = store
@@ -59,6 +83,11 @@ class PoolReconciler:
         self._usage_sources = sources
         self._seen = seen
         self._client_gone = client_gone
+        self._postings = postings
+        self._transaction_changed = transaction_changed
+        self._mail_due = mail_due
+        self._events = events
+        self._most_in_flight = max(_LARGEST_REQUEST, min(concurrency, MOST_IN_FLIGHT))
         self._labelled: set[str] = set()
         self._counted: dict[Name, object] = {}
         self._announced: dict[str, int] = {}
@@ -94,16 +123,27 @@ class PoolReconciler:
                 # Above what any of them has adopted: a pool may have lost its books (made anew, restored from Git).
                 serial=1 + max([pool.last_grant, *(client.last_grant for client in members.unsatisfied.values())]),
                 strict=pool.strict,
-                most_grants=MOST_IN_FLIGHT - len(in_flight),
+                most_grants=self._room(len(in_flight)),
             )
+        ledger = await self._plan_entries(pool)
         # Grants of another process, and of our own write whose answer was lost, have still to be announced.
         announced = self._announced.get(pool.uid, 0)
         grants = (*(grant for grant in in_flight if grant.serial > announced), *outcome.grants)
-        await self._write(pool, members, (*in_flight, *outcome.grants), outcome, allocated)
+        await self._write(pool, members, (*in_flight, *outcome.grants), outcome, allocated, ledger)
         self._announce(members, grants, outcome.waiting)
+        self._announce_entries(pool, ledger)
         self._announced[pool.uid] = max([announced, *(grant.serial for grant in grants)])
 
     # -- gather -------------------------------------------------------------------------------------------------
+
+    def _room(self, in_flight: int) -> int:
+        """How many grants may be added to those in flight.
+
+        More than are worked on at once would only make the pool larger, and the API server writes it out and reads it
+        in again for each policy that has it as a parameter (client-warnings): with 6 kB that was a tenth of its work
+        while clients were made.
+        """
+        return max(self._most_in_flight - in_flight, min(_ALWAYS, MOST_IN_FLIGHT - in_flight))
 
     def _requests(self, pool: Pool, members: PoolMembers, flying: set[str]) -> list[Request]:
         """What clients ask for beyond what they hold, but for those with a grant still to be adopted."""
@@ -112,6 +152,8 @@ class PoolReconciler:
             wanted = client.raises
             if uid in flying or not wanted or any(name not in pool.capacity for name in client.wanted):
                 continue
+            if not self._store.is_let_in(client):
+                continue  # nobody has approved it (FEATURES S2)
             first, blocked_by = self._transfer(client, wanted)
             since = self._allocations.since(client)
             requests.append(Request(uid, client.name[1], since, client.held, wanted, first, blocked_by))
@@ -151,11 +193,77 @@ class PoolReconciler:
         for uid, client in list(self._store.members(name).clients.items()):
             if uid not in found and client.version <= listed_at:
                 self._client_gone(client.name, uid)  # its deletion was missed
+        await self._recount_ledger(name)
         pool = self._store.pools.get(name)
         if pool is not None and pool.version != version_of(manifest):
             raise ConflictError(409, "Conflict", f"QuotaPool {pool_name} changed while its clients were counted")
         logger.info("recounted pool", extra={"pool": "/".join(name), "clients": len(found)})
         return pool
+
+    async def _recount_ledger(self, name: Name) -> None:
+        """Read the transactions that are not posted: one that another process has posted must not be posted again.
+
+        Also where none is known: its event may come later than that of what became of it. The pool's balance needs no
+        count: it is written with the entries that changed it. Only where the pool has no ledger, or has lost it with
+        its status, everything is read.
+        """
+        namespace = name[0]
+        pool = self._store.pools.get(name)
+        ledger = self._store.ledger
+        open_before = {item.uid: item for item in ledger.open_in(namespace)}
+        found: set[str] = set()
+        listed_at = 0
+        selector = None if pool is None or pool.head is None else f"status.phase!={Phase.POSTED.value}"
+        async for page in self._api.list_pages(POINT_TRANSACTIONS, namespace, field_selector=selector):
+            listed_at = int(page["metadata"]["resourceVersion"])
+            for item in page["items"]:
+                item.setdefault("kind", POINT_TRANSACTIONS.kind)
+                found.add(item["metadata"]["uid"])
+                self._seen(item)
+        for uid, movement in open_before.items():
+            if uid in found:
+                continue
+            try:
+                manifest = await self._api.get(POINT_TRANSACTIONS, *movement.name)
+            except NotFoundError:
+                self._store.ledger.drop(movement.name, uid)
+            else:
+                manifest.setdefault("kind", POINT_TRANSACTIONS.kind)
+                self._seen(manifest)
+        ledger.counted(namespace, listed_at)
+
+    async def _plan_entries(self, pool: Pool) -> LedgerRound:
+        """What is entered in the ledger next, by the newest state of the clients whose accounts people move points of.
+
+        A settlement waits for every transaction that was there when it was computed. So one that comes later must not
+        be posted by a process that has not heard of the end; what is read after the transaction was made knows of it.
+        """
+        confirmed: set[Name] = set()
+        while True:
+            ledger = plan_round(self._store, pool, self._postings)
+            names = {name for entry in ledger.outcome.posted if (name := self._moved_by_people(pool, entry))}
+            if names <= confirmed:
+                return ledger
+            await asyncio.gather(*(self._confirm(name) for name in names - confirmed))
+            confirmed |= names
+
+    def _moved_by_people(self, pool: Pool, entry: Entry) -> Name | None:
+        """The client whose account the entry changes; None where it is none's, or a charge or settlement."""
+        fact = self._store.ledger.movements[pool.name[0], entry.name].fact
+        is_ours = fact.kind in (TransactionKind.CHARGE, TransactionKind.SETTLEMENT)
+        return (pool.name[0], fact.org) if fact.org is not None and not is_ours else None
+
+    async def _confirm(self, name: Name) -> None:
+        """Take in the newest state of a client."""
+        known = self._store.clients.get(name)
+        try:
+            manifest = await self._api.get(CLIENT_ORGS, *name)
+        except NotFoundError:
+            if known is not None:
+                self._client_gone(name, known.uid)
+        else:
+            manifest.setdefault("kind", CLIENT_ORGS.kind)
+            self._seen(manifest)
 
     # -- apply --------------------------------------------------------------------------------------------------
 
@@ -205,6 +313,7 @@ class PoolReconciler:
         in_flight: tuple[Grant, ...],
         outcome: Outcome,
         allocated: dict[str, int],
+        ledger: LedgerRound,
     ) -> None:
         """The books, once, onto the version that they were computed from; nothing when nothing changed."""
         for grant in outcome.grants:
@@ -221,17 +330,68 @@ class PoolReconciler:
             last_grant=max([pool.last_grant, *(grant.serial for grant in outcome.grants)]),
             writer=self._identity,
             source=self._source(pool),
+            ledger=self._ledger_facts(pool, members, ledger),
         )
         before = dict(pool.status)
-        if pool.writer is not None and not outcome.grants and not pool.grants:
+        # What is never posted is said only by who has the newest books: else another one may have it in flight.
+        rejects = any(
+            refusal.is_final and self._postings.refused.get(uid) != refusal
+            for uid, refusal in ledger.outcome.refused.items()
+        )
+        is_idle = not (outcome.grants or pool.grants or pool.entries or ledger.outcome.posted or rejects)
+        if pool.writer is not None and is_idle:
             facts = facts.with_writer(pool.writer)  # to take over the books alone is no reason to write
-        status = pool_status(facts, before, rfc3339(self._clock.now()))
+        now = self._clock.now()
+        status = pool_status(facts, before, rfc3339(now))
+        outbox = with_pool_messages(pool, before, status, now)
+        if outbox:
+            status["outbox"] = outbox
         patch = merge_patch(before, status)
-        if not patch:
-            return
-        namespace, name = pool.name
-        body = {"metadata": {"resourceVersion": str(pool.version)}, "status": patch}
-        self._store.put_pool(await self._api.patch(QUOTA_POOLS, namespace, name, body, subresource="status"))
+        if patch or rejects:
+            body = {"metadata": {"resourceVersion": str(pool.version)}, "status": patch or {}}
+            self._store.put_pool(await self._api.patch(QUOTA_POOLS, *pool.name, body, subresource="status"))
+        if patch:
+            self._tell(pool, before, status, now)
+        if outbox:
+            self._mail_due(pool.name)  # also what was left by the process before this one
+
+    def _tell(self, pool: Pool, before: Json, after: Json, now: datetime) -> None:
+        """An Event when the agency's points become low or short, and when they are not any more."""
+        for kind in (ConditionType.POINTS_LOW, ConditionType.POINTS_SHORT):
+            old, new = find(before.get("conditions") or (), kind), find(after["conditions"], kind)
+            if new is None or (old["status"] if old is not None else "False") == new["status"]:
+                continue
+            note = new["message"] or "the pool has enough points"
+            level: Literal["Normal", "Warning"] = "Warning" if new["status"] == "True" else "Normal"
+            about = Regarding("QuotaPool", *pool.name, pool.uid)
+            once = f"{kind.value}/{new['lastTransitionTime']}"
+            self._events.record(Happening(about, level, kind.value, "Reconcile", note, once, rfc3339_micro(now)))
+
+    def _ledger_facts(self, pool: Pool, members: PoolMembers, ledger: LedgerRound) -> LedgerFacts | None:
+        outcome = ledger.outcome
+        needed, needed_by = needed_points(self._store.ledger, pool.name[0], members.short.values())
+        has_ledger = pool.head is not None or outcome.head.entries or outcome.waiting or members.next_charges
+        if not has_ledger and not pool.points.low_below:
+            return None
+        return LedgerFacts(
+            head=outcome.head,
+            in_flight=ledger.entries,
+            waiting_points=outcome.waiting_points,
+            waiting=outcome.waiting,
+            next_charges=members.next_charges,
+            needed=needed,
+            needed_by=needed_by,
+            low_below=pool.points.low_below,
+        )
+
+    def _announce_entries(self, pool: Pool, ledger: LedgerRound) -> None:
+        """Wake the transactions that were entered, and those whose status has to say something else."""
+        agency = pool.name[0]
+        names = {entry.name for entry in ledger.entries}
+        told = set(changed(self._postings, ledger.outcome))
+        names |= {item.fact.name for item in self._store.ledger.open_in(agency) if item.uid in told} if told else set()
+        for name in names:
+            self._transaction_changed((agency, name))
 
     def _source(self, pool: Pool) -> tuple[str, str] | None:
         """How the pool's usage source does: what is wrong, and what is well; None where it has none."""
@@ -255,6 +415,8 @@ class PoolReconciler:
             client = members.clients.get(entry.uid)
             if client is None:
                 continue  # deleted while the books were written
+            if entry.is_next and entry.uid not in waiting:
+                continue  # its grant comes before anybody could read that it waits
             before = waiting.get(entry.uid)
             waiting[entry.uid] = entry
             if before is None or _shown(before) != _shown(entry):
@@ -263,7 +425,8 @@ class PoolReconciler:
 
 def _books_of(pool: Pool) -> object:
     """What changes whenever a client may have been granted something: the same books need no second count."""
-    return pool.uid, pool.writer, pool.last_grant, tuple(sorted(pool.grants))
+    entries = pool.head.entries if pool.head is not None else 0
+    return pool.uid, pool.writer, pool.last_grant, tuple(sorted(pool.grants)), entries, pool.entries
 
 
 def _shown(entry: Waiting) -> tuple[object, ...]:

@@ -20,8 +20,9 @@ import orjson
 from clientorg.api.meta import MAX_QUANTITY
 from clientorg.api.quotapool import PrometheusUsage
 from clientorg.control.clock import Clock
+from clientorg.control.objects import Name, Pool
 from clientorg.control.samples import Samples
-from clientorg.control.store import Name, Pool, Store
+from clientorg.control.store import Store
 from clientorg.errors import ClientOrgError
 from clientorg.notify.destinations import Destinations
 

@@ -4,7 +4,8 @@ The semantics are those of client-go's workqueue, which the field knows: a key a
 worked on once more afterwards; a key that fails waits longer each time; a key added while it waits for a later time
 runs now. Within a lane the groups (agencies) take turns, so that one that creates a thousand clients does not hold up
 another that creates one. Lanes keep a change made by a person ahead of bulk work (start-up, a plan that touches
-everybody), and the pools, which everybody waits for, ahead of both.
+everybody), and the pools, which everybody waits for, ahead of both. Bulk work may be kept to a part of the places: what
+it has begun is ahead of everybody on its way to the API server, and a change made by a person would wait behind it.
 """
 
 from __future__ import annotations
@@ -47,9 +48,17 @@ class Backoff:
 class WorkQueue(Generic[K]):
     """The queue. Not thread-safe: it lives in one event loop."""
 
-    def __init__(self, backoff: Backoff | None = None, group_of: Callable[[K], Hashable] = lambda key: None) -> None:
+    def __init__(
+        self,
+        backoff: Backoff | None = None,
+        group_of: Callable[[K], Hashable] = lambda key: None,
+        most_bulk: int | None = None,
+    ) -> None:
         self._backoff = backoff or Backoff()
         self._group_of = group_of
+        self._most_bulk = most_bulk
+        """How many keys of the bulk lane are worked on at once; None: as many as there are places."""
+        self._bulk_running = 0
         self._ready: tuple[dict[Hashable, deque[K]], ...] = tuple({} for _ in Lane)
         self._waiting: dict[K, Lane] = {}  # in one of the ready lanes
         self._running: dict[K, Lane] = {}  # with the lane it came from
@@ -111,6 +120,8 @@ class WorkQueue(Generic[K]):
         while True:
             self._promote()
             for lane in Lane:
+                if lane is Lane.BULK and self._most_bulk is not None and self._bulk_running >= self._most_bulk:
+                    break  # `done` wakes us
                 key = self._next(lane)
                 if key is not None:
                     return key
@@ -135,12 +146,15 @@ class WorkQueue(Generic[K]):
             if self._waiting.get(key) is lane:  # else it moved to a lane ahead meanwhile
                 del self._waiting[key]
                 self._running[key] = lane
+                self._bulk_running += lane is Lane.BULK
                 return key
         return None
 
     def done(self, key: K) -> None:
         """The work on the key has ended, well or not."""
-        self._running.pop(key, None)
+        if self._running.pop(key, None) is Lane.BULK:
+            self._bulk_running -= 1
+            self._wakeup.set()
         self._settled.set()
         lane = self._again.pop(key, None)
         if lane is not None:

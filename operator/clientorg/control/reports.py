@@ -6,8 +6,10 @@ from clientorg.api.conditions import ConditionType, Reason
 from clientorg.cluster.resources import USAGE_REPORTS
 from clientorg.cluster.rest import Api, Json
 from clientorg.control.clock import Clock
-from clientorg.control.gather import FUTURE_SLACK, MOST_SOURCES
-from clientorg.control.store import Name, Report, Store
+from clientorg.control.contract import FUTURE_SLACK
+from clientorg.control.gather import MOST_SOURCES
+from clientorg.control.objects import Name, Report
+from clientorg.control.store import Store
 from clientorg.domain.conditions import State, false, merge, true
 from clientorg.domain.merge_patch import merge_patch
 from clientorg.domain.timestamps import rfc3339

@@ -10,36 +10,52 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import Counter
+
 from clientorg.api.meta import API_VERSION, FIELD_MANAGER, GROUP, LABEL_ORG_ID
-from clientorg.cluster.credentials import Source
+from clientorg.api.orgapproval import ApprovalDecision
+from clientorg.cluster.credentials import Source, is_of_pod
 from clientorg.cluster.events import Recorder
 from clientorg.cluster.informer import Informer
 from clientorg.cluster.lease import Elector
 from clientorg.cluster.resources import BLUEPRINT_RESOURCES, WORKSPACE_RESOURCES
 from clientorg.cluster.rest import Api
+from clientorg.control.accounts import Accounts
 from clientorg.control.allocations import Allocations
+from clientorg.control.approvals import ApprovalReconciler
 from clientorg.control.children import Children, Item
-from clientorg.control.clients import ClientReconciler, Surroundings
+from clientorg.control.clientpass import Surroundings
+from clientorg.control.clients import ClientReconciler
 from clientorg.control.clock import Clock, FileClock, SystemClock
+from clientorg.control.contract import Contracts
 from clientorg.control.deletion import Deleter
 from clientorg.control.delivery import Delivery
 from clientorg.control.health import HealthServer
 from clientorg.control.keys import RESOURCES, Key, Kind
 from clientorg.control.metrics import Metrics
+from clientorg.control.newest import Newest
 from clientorg.control.notifier import Notifier
 from clientorg.control.plans import PlanReconciler
 from clientorg.control.pools import PoolReconciler
+from clientorg.control.portfoliometrics import PortfolioMetrics
+from clientorg.control.posting import Postings
 from clientorg.control.prometheus import Poller
-from clientorg.control.queue import WorkQueue
+from clientorg.control.queue import Lane, WorkQueue
 from clientorg.control.reports import ReportReconciler
+from clientorg.control.rollouts import Rollouts
 from clientorg.control.samples import Samples
 from clientorg.control.settings import Settings
 from clientorg.control.sources import Sources
 from clientorg.control.store import Store
+from clientorg.control.subscriptions import SubscriptionReconciler
 from clientorg.control.timers import Timers
+from clientorg.control.tracing import tracing_to
+from clientorg.control.transactions import TransactionReconciler
 from clientorg.control.worker import Worker
 from clientorg.control.workspaces import Workspaces
-from clientorg.errors import ApiError, ClientOrgError
+from clientorg.domain.pool_notices import missing_points
+from clientorg.domain.rollout import blueprint_numbers
+from clientorg.errors import ApiError, ClientOrgError, ConfigurationError
 from clientorg.notify.destinations import Destinations
 
 logger = logging.getLogger(__name__)
@@ -56,17 +72,21 @@ class Runtime:
     def __init__(self, settings: Settings, api: Api, clock: Clock | None = None) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self._portfolio = PortfolioMetrics(self.metrics.registry, per_client=settings.client_metrics)
         self.on_failure: Callable[[BaseException], None] = lambda _: None
         self._api = api
-        clock = clock or _clock(settings)
+        self._clock = clock = clock or _clock(settings)
         self._store = Store()
-        self._queue: WorkQueue[Key] = WorkQueue(group_of=lambda key: key[1][0])
+        self._queue: WorkQueue[Key] = WorkQueue(
+            group_of=lambda key: key[1][0], most_bulk=max(1, settings.concurrency // 2)
+        )
         allocations, samples = Allocations(clock), Samples()
         self._sources = Sources(
             self._store, self._queue, allocations, settings.pool_interval_seconds, settings.plan_interval_seconds
         )
         self.observe = self._sources.observe
-        children = Children(self._sources.workspace_changed)
+        self.knows = self._store.knows
+        self._children = children = Children(self._sources.workspace_changed)
         self._events = Recorder(api, settings.identity)
         destinations = Destinations(allow_loopback=settings.allow_loopback)
         self._poller = Poller(
@@ -81,12 +101,22 @@ class Runtime:
             self._sources.client_changed,
             lambda channel, outcome: self.metrics.messages.labels(channel, outcome).inc(),
         )
-        self._timers: Timers[Key] = Timers(clock, self._queue.add)
+        self._tracing = tracing_to(settings.tracing_endpoint, settings.tracing_ratio, settings.identity)
+        self._timers: Timers[Key] = Timers(clock, lambda key: self._queue.add(key, Lane.BULK))
+        postings = Postings()
+        accounts = Accounts(api, self._store, self._sources.transaction_seen)
+        newest = Newest(
+            api,
+            lambda manifest: self.observe(Kind.PLAN, "MODIFIED", manifest),
+            lambda name, uid: self._sources.gone(Kind.PLAN, name, uid),
+        )
+        workspaces = Workspaces(api, children, clock)
+        rollouts = Rollouts(self._store, workspaces.exists, self._sources.plan_changed, self._sources.blueprint_changed)
         clients = ClientReconciler(
             Surroundings(
                 api=api,
                 store=self._store,
-                workspaces=Workspaces(api, children, clock),
+                workspaces=workspaces,
                 deleter=Deleter(api),
                 allocations=allocations,
                 samples=samples,
@@ -94,7 +124,13 @@ class Runtime:
                 clock=clock,
                 pool_changed=self._sources.pool_changed,
                 became_ready=self.metrics.time_to_ready_seconds.observe,
+                decided=self._count_decision,
+                onboarded=lambda met: self.metrics.onboarded.labels("met" if met else "missed").inc(),
                 mail_due=self._notifier.due,
+                contracts=Contracts(self._store, accounts, newest),
+                accounts=accounts,
+                newest=newest,
+                rollouts=rollouts,
                 purges_per_hour=settings.purges_per_hour,
             )
         )
@@ -117,10 +153,29 @@ class Runtime:
                     lambda manifest: self.observe(Kind(manifest["kind"]), "LISTED", manifest),
                     self._sources.forget_client,
                     self._poller.states,
+                    postings,
+                    lambda name: self._queue.add((Kind.TRANSACTION, name), Lane.BULK),
+                    lambda name: self._notifier.due(name, Kind.POOL),
+                    self._events,
+                    settings.concurrency,
                 ),
-                Kind.PLAN: PlanReconciler(api, self._store, clock),
+                Kind.PLAN: PlanReconciler(
+                    api,
+                    self._store,
+                    clock,
+                    rollouts,
+                    self._events,
+                    self._sources.plan_seen,
+                    lambda name, seconds: self._queue.add_after((Kind.PLAN, name), seconds),
+                ),
                 Kind.REPORT: ReportReconciler(api, self._store, clock),
+                Kind.APPROVAL: ApprovalReconciler(api, self._store, clock),
+                Kind.SUBSCRIPTION: SubscriptionReconciler(api, self._store, clock),
+                Kind.TRANSACTION: TransactionReconciler(
+                    api, self._store, postings, clock, self._sources.transaction_seen, self._sources.pool_changed
+                ),
             },
+            self._tracing,
         )
         # A connection of its own: renewing must not wait behind the work, or the work would cost the lease.
         self._lease_api = Api(api.credentials, concurrency=1, timeout_seconds=5.0, component=FIELD_MANAGER)
@@ -133,6 +188,7 @@ class Runtime:
         self._primed = asyncio.Event()
         self._listed = {kind: asyncio.Event() for kind in RESOURCES}
         self._stopping = False
+        self._answers: dict[tuple[str, int], Counter] = {}
         version_of = attrgetter("metadata.resourceVersion")
         self._informers = [
             Informer(api, resource, Item, version_of, children.sink(resource.kind), LABEL_ORG_ID)
@@ -140,6 +196,7 @@ class Runtime:
         ]
         self.health = HealthServer(self._live, self._ready, self.metrics.registry, self._refresh_metrics)
         api.on_answer = self._count_request
+        api.on_request = self._tracing.request
 
     # -- lifecycle --------------------------------------------------------------------------------------------------
 
@@ -203,6 +260,7 @@ class Runtime:
             for task in left:  # it must not hold up the end; nothing it could still do is lost with it
                 logger.error("task %r does not end", task.get_name())
         await self._elector.release()
+        await asyncio.to_thread(self._tracing.close)
         await self.health.stop()
         await self._lease_api.close()
         await self._api.close()
@@ -303,17 +361,35 @@ class Runtime:
         metrics.timers.set(len(self._timers))
         for kind in RESOURCES:
             metrics.objects.labels(kind.value).set(len(store.all_of(kind)))
+        metrics.orphans.set(len(self._children.namespaces() - store.by_namespace.keys()))
         metrics.events_dropped.set(self._events.dropped)
         metrics.leader.set(self._elector.is_leader or not self.settings.leader_election)
         metrics.synced.set(self._primed.is_set())
+        self._portfolio.refresh(store, self._clock.now())
         metrics.licenses.clear()
+        metrics.points.clear()
         for (namespace, pool_name), pool in store.pools.items():
             for item in pool.status.get("licenses") or ():
                 for state in ("total", "allocated", "pending"):
                     metrics.licenses.labels(namespace, pool_name, item["name"], state).set(item.get(state, 0))
+            points = pool.status.get("points")
+            if points is not None:
+                for state in ("balance", "waiting", "needed"):
+                    metrics.points.labels(namespace, pool_name, state).set(points.get(state, 0))
+                metrics.points.labels(namespace, pool_name, "missing").set(missing_points(points))
+        metrics.blueprints.clear()
+        for (namespace, plan_name), plan in store.plans.items():
+            for state, number in blueprint_numbers(plan.status.get("blueprint") or {}).items():
+                metrics.blueprints.labels(namespace, plan_name, state).set(number)
+
+    def _count_decision(self, decision: ApprovalDecision, seconds: float) -> None:
+        self.metrics.approval_seconds.labels(decision.value).observe(seconds)
 
     def _count_request(self, method: str, code: int) -> None:
-        self.metrics.api_requests.labels(method, str(code)).inc()
+        counter = self._answers.get((method, code))
+        if counter is None:
+            counter = self._answers[method, code] = self.metrics.api_requests.labels(method, str(code))
+        counter.inc()
 
 
 def _clock(settings: Settings) -> Clock:
@@ -327,10 +403,17 @@ async def connect(settings: Settings) -> Runtime:
     """A runtime on a new connection.
 
     Raises:
-        ConfigurationError: there are no credentials.
+        ConfigurationError: there are no credentials, or the election is off where more than one may run.
     """
+    source = Source(settings.kubeconfig, settings.context)
+    if not settings.leader_election and is_of_pod(source):
+        # Two at once stay correct (DESIGN rule 3), but do the work twice: each rolling update would have two.
+        raise ConfigurationError(
+            "--leader-election: it can be turned off outside a cluster only, for development and tests; remove the "
+            "flag and CLIENTORG_LEADER_ELECTION"
+        )
     api = await Api.connect(
-        Source(settings.kubeconfig, settings.context),
+        source,
         concurrency=settings.api_concurrency,
         component=FIELD_MANAGER,
         field_manager=FIELD_MANAGER,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from clientorg.control.store import Client, Name
+from clientorg.control.clientobject import Client
+from clientorg.control.objects import Name
 from clientorg.domain.usage import Sample
 
 PROMETHEUS_SOURCE = "@prometheus"

@@ -28,9 +28,18 @@ class Settings(BaseSettings):
         default_factory=lambda: f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}",
         description="Name of this process in the Lease and in the pools' books; has to differ from process to process.",
     )
-    concurrency: int = Field(default=16, ge=1, le=256, description="Objects worked on at the same time.")
+    concurrency: int = Field(
+        default=16,
+        ge=1,
+        le=256,
+        description="Objects worked on at the same time. Bulk work (start-up, plan changes, charges) has half of the "
+        "places.",
+    )
     api_concurrency: int = Field(default=32, ge=1, le=512, description="Requests to the API server at the same time.")
-    leader_election: bool = Field(default=True, description="Take part in the election; off only for a single replica.")
+    leader_election: bool = Field(
+        default=True,
+        description="Take part in the election. Off: for development and tests; a pod then refuses to run.",
+    )
     lease_namespace: str = Field(default="clientorg-system", description="Namespace of the Lease.")
     lease_name: str = Field(default="clientorg-operator", description="Name of the Lease.")
     lease_seconds: _Seconds = Field(default=15.0, description="How long a Lease counts that is not renewed.")
@@ -54,6 +63,11 @@ class Settings(BaseSettings):
         description="Whether mail servers, webhooks and Prometheus servers may be on this machine: for development and "
         "tests. In a cluster that would be the operator's own pod.",
     )
+    client_metrics: bool = Field(
+        default=False,
+        description="Whether each client has metrics of its own (licenses, status, points). With ten thousand clients "
+        "that is a hundred thousand series; the agency's sums are there in any case.",
+    )
     notify_concurrency: int = Field(default=8, ge=1, le=64, description="Messages delivered at the same time.")
     dev_clock: str | None = Field(
         default=None,
@@ -65,6 +79,12 @@ class Settings(BaseSettings):
         default="127.0.0.1:8080", description="Address of /healthz and /readyz; empty: none; port 0: a free one."
     )
     metrics_address: str = Field(default="127.0.0.1:8081", description="Address of /metrics; empty: none.")
+    tracing_endpoint: str | None = Field(
+        default=None,
+        description="OTLP/HTTP address for OpenTelemetry traces, such as http://collector.tracing:4318/v1/traces. "
+        "Absent: none. Needs the extra `tracing`, which the image has.",
+    )
+    tracing_ratio: float = Field(default=1.0, ge=0, le=1, description="Share of the passes that are traced.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least severe level.")
     log_format: Literal["json", "plain"] = Field(default="json", description="JSON lines, or plain text for people.")
 

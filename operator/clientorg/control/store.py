@@ -1,7 +1,6 @@
 """What the operator knows of its kinds: the newest version of each object, and the indexes the rules ask for.
 
-Fed by Kopf's events and by the answers to our own writes, whichever is newer. Ten thousand clients have to fit into
-little memory, so that of a client only what decides is kept as Python objects, and its spec and status as JSON.
+Fed by Kopf's events and by the answers to our own writes, whichever is newer.
 """
 
 from __future__ import annotations
@@ -10,277 +9,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TypeAlias
 
-import orjson
-
-from clientorg.api.meta import (
-    ANNOTATION_RECONCILE,
-    ANNOTATION_RESEND,
-    ANNOTATION_TRANSFER,
-    FINALIZER,
-    LABEL_ORG_ID,
-    MAX_REQUEST,
-)
-from clientorg.api.orgplan import OrgPlanSpec
-from clientorg.api.quotapool import PoolUsage, UsePeriod
-from clientorg.domain.allocation import Grant, Holder, Transfer, raises
-from clientorg.domain.identity import org_id, workspace_namespace
+from clientorg.api.orgapproval import ApprovalDecision
+from clientorg.api.orgplan import ApprovalMode
+from clientorg.control.clientobject import Client
+from clientorg.control.ledgerstore import LedgerStore, Movement
+from clientorg.control.objects import ApprovalObject, Json, Name, Plan, Pool, Report, name_of, version_of
+from clientorg.control.subscriptionstore import SubscriptionObject, SubscriptionStore
 from clientorg.domain.timestamps import parse_time
-from clientorg.domain.workspace import PlanTemplate
 
 _MOST_GONE = 10_000
 
-Json = dict[str, Any]
-Name = tuple[str, str]
-"""Namespace and name."""
-
-
-def name_of(manifest: Json) -> Name:
-    """Namespace and name of an object."""
-    metadata = manifest["metadata"]
-    return metadata["namespace"], metadata["name"]
-
-
-def version_of(manifest: Json) -> int:
-    """The resourceVersion as a number; comparable within and across kinds since Kubernetes 1.35 (KEP-5504)."""
-    return int(manifest["metadata"]["resourceVersion"])
-
-
-def _as_answered(request: str | None) -> str | None:
-    """A request by annotation, as far as the status can repeat it for an answer."""
-    return request[:MAX_REQUEST] if request else None
-
-
-@dataclass(slots=True)
-class Client:
-    """One ClientOrg."""
-
-    name: Name
-    uid: str
-    org_id: str
-    """Derived from the UID; the label is for people and selectors, and anybody may have set it."""
-    version: int
-    generation: int
-    created: str
-    deleting: bool
-    finalizers: tuple[str, ...]
-    org_label: str | None
-    transfer: Transfer | None
-    """A move of licenses that is not done yet."""
-    reconcile_requested: str | None
-    resend: str | None
-    pool: str
-    plan: str
-    state: str
-    asked: dict[str, int]
-    """What the spec asks for."""
-    wanted: dict[str, int]
-    """What is drawn from the pool for it: nothing for a deactivated client."""
-    purge_started: str | None
-    held: dict[str, int]
-    used: dict[str, int]
-    last_grant: int
-    pending_since: str | None
-    spec_json: bytes
-    status_json: bytes
-
-    @classmethod
-    def of(cls, manifest: Json) -> Client:
-        """Read an object of the API server."""
-        metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
-        annotations = metadata.get("annotations") or {}
-        licenses = status.get("licenses") or []
-        asked = {item["name"]: item["quantity"] for item in spec["licenses"]}
-        purge_started = (status.get("deactivation") or {}).get("purgeStartedTime")
-        is_deactivated = spec.get("state") == "Deactivated" or purge_started is not None
-        return cls(
-            name=(metadata["namespace"], metadata["name"]),
-            uid=metadata["uid"],
-            org_id=org_id(metadata["uid"]),
-            version=int(metadata["resourceVersion"]),
-            generation=metadata["generation"],
-            created=metadata["creationTimestamp"],
-            deleting="deletionTimestamp" in metadata,
-            finalizers=tuple(metadata.get("finalizers") or ()),
-            org_label=(metadata.get("labels") or {}).get(LABEL_ORG_ID),
-            transfer=_transfer(metadata["name"], annotations.get(ANNOTATION_TRANSFER), status.get("lastTransfer")),
-            reconcile_requested=_as_answered(annotations.get(ANNOTATION_RECONCILE)),
-            resend=_as_answered(annotations.get(ANNOTATION_RESEND)),
-            pool=spec["poolRef"]["name"],
-            plan=spec["planRef"]["name"],
-            state=spec.get("state", "Active"),
-            asked=asked,
-            wanted={} if is_deactivated else asked,
-            purge_started=purge_started,
-            held={item["name"]: item["granted"] for item in licenses},
-            used={item["name"]: item["used"] for item in licenses if "used" in item},
-            last_grant=status.get("lastGrant", 0),
-            pending_since=(status.get("pending") or {}).get("since"),
-            spec_json=orjson.dumps(spec),
-            status_json=orjson.dumps(status),
-        )
-
-    @property
-    def is_new(self) -> bool:
-        """Whether no operator has written its status yet."""
-        return self.status_json == b"{}" or b'"observedGeneration":-1' in self.status_json
-
-    @property
-    def has_finalizer(self) -> bool:
-        """Whether the object is held until its workspace is gone."""
-        return FINALIZER in self.finalizers
-
-    @property
-    def spec(self) -> Json:
-        """The spec, decoded."""
-        return orjson.loads(self.spec_json)  # type: ignore[no-any-return]
-
-    @property
-    def status(self) -> Json:
-        """The status, decoded."""
-        return orjson.loads(self.status_json)  # type: ignore[no-any-return]
-
-    @property
-    def namespace(self) -> str:
-        """Namespace of the client's workspace."""
-        return workspace_namespace(self.name[1], self.org_id)
-
-    @property
-    def holder(self) -> Holder:
-        """What the pool's books need to know."""
-        return Holder(self.held, self.last_grant)
-
-    @property
-    def raises(self) -> dict[str, int]:
-        """License to the quantity wanted beyond what is held."""
-        return {} if self.deleting else raises(self.held, self.wanted)
-
-
-def _transfer(name: str, annotation: str | None, done: str | None) -> Transfer | None:
-    """The move that the annotation asks for. It counts once, and nobody moves licenses from itself: it is no way past
-    the queue."""
-    if annotation is None or annotation == done:
-        return None
-    transfer = Transfer.parse(annotation)
-    return transfer if transfer is not None and transfer.source != name else None
-
-
-@dataclass(slots=True)
-class Pool:
-    """One QuotaPool."""
-
-    name: Name
-    uid: str
-    version: int
-    generation: int
-    deleting: bool
-    finalizers: tuple[str, ...]
-    capacity: dict[str, int]
-    display_names: dict[str, str]
-    use_periods: dict[str, UsePeriod]
-    usage: PoolUsage
-    strict: bool
-    grants: dict[str, tuple[Grant, ...]]
-    """Grants in flight by client UID."""
-    status: Json
-
-    @classmethod
-    def of(cls, manifest: Json) -> Pool:
-        """Read an object of the API server."""
-        metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
-        grants: dict[str, list[Grant]] = defaultdict(list)
-        for item in status.get("inFlight") or ():
-            grant = Grant(item["orgUID"], item["orgName"], item["grant"], item["license"], item["from"], item["to"])
-            grants[grant.uid].append(grant)
-        return cls(
-            name=(metadata["namespace"], metadata["name"]),
-            uid=metadata["uid"],
-            version=int(metadata["resourceVersion"]),
-            generation=metadata["generation"],
-            deleting="deletionTimestamp" in metadata,
-            finalizers=tuple(metadata.get("finalizers") or ()),
-            capacity={item["name"]: item["quantity"] for item in spec["licenses"]},
-            display_names={item["name"]: item["displayName"] for item in spec["licenses"] if "displayName" in item},
-            use_periods={item["name"]: UsePeriod(item.get("usePeriod", "Never")) for item in spec["licenses"]},
-            usage=PoolUsage.model_validate(spec.get("usage") or {}),
-            strict=spec.get("queueing") == "StrictFIFO",
-            grants={uid: tuple(items) for uid, items in grants.items()},
-            status=status,
-        )
-
-    @property
-    def last_grant(self) -> int:
-        """Highest serial given out."""
-        return int(self.status.get("lastGrant", 0))
-
-    @property
-    def writer(self) -> str | None:
-        """Who wrote the books last."""
-        return self.status.get("writer")
-
-
-@dataclass(slots=True)
-class Plan:
-    """One OrgPlan, compiled."""
-
-    name: Name
-    uid: str
-    version: int
-    generation: int
-    deleting: bool
-    template: PlanTemplate
-    status: Json
-
-    @classmethod
-    def of(cls, manifest: Json, before: Plan | None = None) -> Plan:
-        """Read an object of the API server; the compiled template is kept while the spec's generation is."""
-        metadata = manifest["metadata"]
-        uid, generation = metadata["uid"], metadata["generation"]
-        if before is not None and (before.uid, before.generation) == (uid, generation):
-            template = before.template
-        else:
-            template = PlanTemplate(OrgPlanSpec.model_validate(manifest.get("spec") or {}))
-        return cls(
-            name=(metadata["namespace"], metadata["name"]),
-            uid=uid,
-            version=int(metadata["resourceVersion"]),
-            generation=generation,
-            deleting="deletionTimestamp" in metadata,
-            template=template,
-            status=manifest.get("status") or {},
-        )
-
-
-@dataclass(slots=True)
-class Report:
-    """One UsageReport."""
-
-    name: Name
-    uid: str
-    version: int
-    generation: int
-    org_id: str
-    source: str
-    observed: datetime
-    values: dict[str, int]
-    status: Json
-
-    @classmethod
-    def of(cls, manifest: Json) -> Report:
-        """Read an object of the API server."""
-        metadata, spec = manifest["metadata"], manifest["spec"]
-        return cls(
-            name=(metadata["namespace"], metadata["name"]),
-            uid=metadata["uid"],
-            version=int(metadata["resourceVersion"]),
-            generation=metadata["generation"],
-            org_id=spec["orgID"],
-            source=spec.get("source", "default"),
-            observed=parse_time(spec["observedTime"]),
-            values={item["license"]: item["value"] for item in spec["meters"]},
-            status=manifest.get("status") or {},
-        )
+Item: TypeAlias = Client | Pool | Plan | Report | ApprovalObject | Movement | SubscriptionObject
 
 
 @dataclass(slots=True)
@@ -290,6 +31,10 @@ class PoolMembers:
     clients: dict[str, Client] = field(default_factory=dict)
     held: Counter[str] = field(default_factory=Counter)
     unsatisfied: dict[str, Client] = field(default_factory=dict)
+    next_charges: int = 0
+    """Points of all next charges."""
+    short: dict[str, Client] = field(default_factory=dict)
+    """Those that fall below zero at the next charge, by their status."""
 
     def put(self, client: Client) -> None:
         """A client of the pool in its newest version."""
@@ -298,13 +43,24 @@ class PoolMembers:
         self.held.update(client.held)
         if client.raises:
             self.unsatisfied[client.uid] = client
+        if _is_charged(client):
+            self.next_charges += client.next_charge
+            if client.shortfall:
+                self.short[client.uid] = client
 
     def drop(self, uid: str) -> None:
         """A client that left the pool, or is about to be put anew."""
         before = self.clients.pop(uid, None)
         if before is not None:
             self.held.subtract(before.held)
+            if _is_charged(before):
+                self.next_charges -= before.next_charge
+            self.short.pop(uid, None)
             self.unsatisfied.pop(uid, None)
+
+
+def _is_charged(client: Client) -> bool:
+    return not client.deleting and client.charge_due is not None
 
 
 class Store:
@@ -319,26 +75,49 @@ class Store:
         self._reports_of: dict[Name, dict[Name, Report]] = defaultdict(dict)
         self._gone: dict[str, None] = {}
         """UIDs of clients that are gone, the newest last; a UID is never used again."""
+        self._left_behind: dict[Name, dict[str, Client]] = defaultdict(dict)
         self._client_of_org: dict[Name, Name] = {}
+        self._holders: dict[str, tuple[Name, ...]] = {}
+        """By Org ID, of all agencies: one, but where somebody restores a client that is still there."""
+        self.approvals: dict[Name, ApprovalObject] = {}
+        self._approvals_of: dict[Name, dict[Name, ApprovalObject]] = defaultdict(dict)
+        self.ledger = LedgerStore(self._org_id_of, self._pool_of)
+        self.subscriptions = SubscriptionStore()
         self._members: dict[Name, PoolMembers] = {}
         self._by_plan: dict[Name, set[Name]] = defaultdict(set)
 
-    def _of(self, kind: str) -> Mapping[Name, Client | Pool | Plan | Report]:
-        known: dict[str, Mapping[Name, Client | Pool | Plan | Report]] = {
+    def _org_id_of(self, name: Name) -> str | None:
+        client = self.clients.get(name)
+        return client.org_id if client is not None else None
+
+    def _pool_of(self, name: Name) -> str | None:
+        client = self.clients.get(name)
+        return client.pool if client is not None else None
+
+    def _of(self, kind: str) -> Mapping[Name, Item]:
+        known: dict[str, Mapping[Name, Item]] = {
             "ClientOrg": self.clients,
             "QuotaPool": self.pools,
             "OrgPlan": self.plans,
             "UsageReport": self.reports,
+            "OrgApproval": self.approvals,
+            "PointTransaction": self.ledger.movements,
+            "Subscription": self.subscriptions.all,
         }
         return known[kind]
 
-    def all_of(self, kind: str) -> list[Client | Pool | Plan | Report]:
+    def all_of(self, kind: str) -> list[Item]:
         """Every object of a kind."""
         return list(self._of(kind).values())
 
-    def get(self, kind: str, name: Name) -> Client | Pool | Plan | Report | None:
+    def get(self, kind: str, name: Name) -> Item | None:
         """One object, if it is known."""
         return self._of(kind).get(name)
+
+    def knows(self, kind: str, name: Name, version: int) -> bool:
+        """Whether the object is known in that version or a newer one, so that taking it in would change nothing."""
+        known = self._of(kind).get(name)
+        return known is not None and known.version >= version
 
     def put_client(self, manifest: Json) -> Client | None:
         """Take in a client, unless a newer version is known. Returns what is new, or None."""
@@ -354,6 +133,7 @@ class Store:
             self._forget(known)
         self.clients[client.name] = client
         self.by_namespace[client.namespace] = client.name
+        self._holders[client.org_id] = (*self._holders.get(client.org_id, ()), client.name)
         self._client_of_org[client.name[0], client.org_id] = client.name
         self._by_plan[client.name[0], client.plan].add(client.name)
         self.members((client.name[0], client.pool)).put(client)
@@ -374,12 +154,32 @@ class Store:
     def _forget(self, client: Client) -> None:
         self.by_namespace.pop(client.namespace, None)
         self._client_of_org.pop((client.name[0], client.org_id), None)
+        holders = tuple(name for name in self._holders.get(client.org_id, ()) if name != client.name)
+        if holders:
+            self._holders[client.org_id] = holders
+        else:
+            self._holders.pop(client.org_id, None)
         namespace = client.name[0]
         plan = (namespace, client.plan)
         self._by_plan[plan].discard(client.name)
         if not self._by_plan[plan]:
             del self._by_plan[plan]
         self.members((namespace, client.pool)).drop(client.uid)
+
+    def leave_behind(self, client: Client) -> None:
+        """A client is gone although our finalizer was on it: nobody has taken its workspace away."""
+        self._left_behind[client.name][client.uid] = client
+
+    def left_behind(self, name: Name) -> list[Client]:
+        """The clients of that name that are gone, and whose workspaces still have to go."""
+        return list(self._left_behind.get(name, {}).values())
+
+    def cleared(self, client: Client) -> None:
+        """Nothing is left of a client that is gone."""
+        of_name = self._left_behind[client.name]
+        of_name.pop(client.uid, None)
+        if not of_name:
+            del self._left_behind[client.name]
 
     def members(self, pool: Name) -> PoolMembers:
         """The clients of a pool, whether the pool exists or not."""
@@ -412,6 +212,16 @@ class Store:
     def client_of_org(self, agency: str, org_id: str) -> Name | None:
         """The agency's client with that Org ID; one of another agency is none of its."""
         return self._client_of_org.get((agency, org_id))
+
+    def holder_of_org(self, client: Client) -> Name | None:
+        """The living client whose Org ID this restored one names; None where it may have it."""
+        for name in self._holders.get(client.org_id, ()) if client.is_restored else ():
+            other = self.clients.get(name)
+            if other is None or other.uid == client.uid:
+                continue
+            if not other.is_restored or (other.created, other.uid) < (client.created, client.uid):
+                return name
+        return None
 
     def reports_of(self, client: Client) -> list[Report]:
         """The usage reports for a client."""
@@ -449,6 +259,42 @@ class Store:
         of_org.pop(name, None)
         if not of_org:
             del self._reports_of[name[0], known.org_id]
+
+    def is_let_in(self, client: Client) -> bool:
+        """Whether licenses may be granted to a client: it has had some, its plan asks nobody, or somebody said yes."""
+        if client.approval is not None:
+            return client.approval == ApprovalDecision.APPROVE
+        plan = self.plans.get((client.name[0], client.plan))
+        is_asked = plan is None or plan.template.spec.approval != ApprovalMode.AUTOMATIC  # a plan may still come
+        return client.last_grant > 0 or not is_asked
+
+    def put_approval(self, manifest: Json) -> ApprovalObject | None:
+        """Take in a decision, unless a newer version is known."""
+        known = self.approvals.get(name_of(manifest))
+        if known is not None and known.version >= version_of(manifest):
+            return None
+        approval = ApprovalObject.of(manifest)
+        if known is not None:
+            self.drop_approval(known.name, known.uid)
+        self.approvals[approval.name] = approval
+        self._approvals_of[approval.name[0], approval.verdict.client][approval.name] = approval
+        return approval
+
+    def drop_approval(self, name: Name, uid: str) -> ApprovalObject | None:
+        """A decision is gone; what it decided stays decided. Returns what was dropped."""
+        known = self.approvals.get(name)
+        if known is None or known.uid != uid:
+            return None
+        del self.approvals[name]
+        of_client = self._approvals_of[name[0], known.verdict.client]
+        of_client.pop(name, None)
+        if not of_client:
+            del self._approvals_of[name[0], known.verdict.client]
+        return known
+
+    def approvals_of(self, client: Name) -> list[ApprovalObject]:
+        """The decisions on clients of that name."""
+        return list(self._approvals_of.get(client, {}).values())
 
     def purges_started(self, agency: str) -> list[datetime]:
         """When purges of the agency's clients began."""

@@ -8,14 +8,17 @@ import time
 from typing import Any, Protocol
 
 from clientorg.cluster.rest import Api
-from clientorg.control.clients import DONE, ClientReconciler, Result
+from clientorg.control.clientpass import DONE, Result
+from clientorg.control.clients import ClientReconciler
 from clientorg.control.keys import RESOURCES, Key, Kind
 from clientorg.control.logs import log_context
 from clientorg.control.metrics import Metrics
+from clientorg.control.objects import Name
 from clientorg.control.queue import WorkQueue
 from clientorg.control.sources import Sources
-from clientorg.control.store import Name, Store
+from clientorg.control.store import Store
 from clientorg.control.timers import Timers
+from clientorg.control.tracing import Tracing
 from clientorg.errors import ApiError, ClientOrgError, ConflictError, NotFoundError, UnreachableError
 
 logger = logging.getLogger(__name__)
@@ -26,8 +29,8 @@ _HUNG_SECONDS = 600.0
 class Reconciler(Protocol):
     """A pass over one object of a kind."""
 
-    async def reconcile(self, name: Name) -> None:
-        """One pass. Raises ApiError and UnreachableError, which pass."""
+    async def reconcile(self, name: Name) -> Result | None:
+        """One pass; None is DONE. Raises ApiError and UnreachableError, which pass."""
 
 
 class Worker:
@@ -43,6 +46,7 @@ class Worker:
         metrics: Metrics,
         clients: ClientReconciler,
         others: dict[Kind, Reconciler],
+        tracing: Tracing,
     ) -> None:
         self._api = api
         self._store = store
@@ -52,6 +56,7 @@ class Worker:
         self._metrics = metrics
         self._clients = clients
         self._others = others
+        self._tracing = tracing
         self._ids = itertools.count(1)
         self._started: dict[Key, float] = {}
 
@@ -68,23 +73,26 @@ class Worker:
         """One pass. Nothing escapes it."""
         kind, name = key
         started = self._started[key] = time.monotonic()
-        outcome = "success"
-        with log_context(**self._fields(key)):
+        outcome = "interrupted"
+        failure: Exception | None = None
+        fields = self._fields(key)
+        with log_context(**fields), self._tracing.reconcile(fields) as finish:
             try:
                 outcome = self._settle(key, await self._reconcile(kind, name))
             except (ConflictError, NotFoundError):
                 outcome = "conflict"
                 await self._refresh(key)
             except (ApiError, UnreachableError) as error:
-                outcome = "retry"
+                outcome, failure = "retry", error
                 delay = self._queue.retry(key, getattr(error, "retry_after_seconds", None) or 0.0)
                 logger.warning("%s %s, again in %.1f s: %s", kind, "/".join(name), delay, error)
-            except Exception:
-                outcome = "error"
+            except Exception as error:
+                outcome, failure = "error", error
                 delay = self._queue.retry(key)
                 logger.exception("%s %s, again in %.1f s", kind, "/".join(name), delay)
             finally:
                 del self._started[key]
+                finish(outcome, failure)
         self._metrics.reconciles.labels(kind.value, outcome).inc()
         self._metrics.reconcile_seconds.labels(kind.value).observe(time.monotonic() - started)
 
@@ -93,11 +101,10 @@ class Worker:
             return await self._clients.reconcile(name)
         if kind is Kind.POOL:
             self._sources.pool_runs(name)
-        await self._others[kind].reconcile(name)
-        return DONE
+        return await self._others[kind].reconcile(name) or DONE
 
     def _settle(self, key: Key, result: Result) -> str:
-        if key[0] is Kind.CLIENT:
+        if key[0] in (Kind.CLIENT, Kind.SUBSCRIPTION):
             self._timers.set(key, result.next_due)
         if result.failed:
             self._queue.retry(key, result.retry_after_seconds or 0.0)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from clientorg.api.conditions import STALLING_REASONS, Reason
-from clientorg.cluster.rest import Api
+from clientorg.api.conditions import STALLING_REASONS
+from clientorg.cluster.rest import Api, Json
 from clientorg.control.applier import Applier, WorkspaceError
+from clientorg.control.availability import unavailable
 from clientorg.control.children import ChildKey, Children
 from clientorg.control.clock import Clock
 from clientorg.control.pause import Pauser, explain
-from clientorg.domain.client_status import Problem, Run
+from clientorg.domain.access import access_json, first_grant
+from clientorg.domain.client_facts import Problem, Run
 from clientorg.domain.timestamps import rfc3339
-from clientorg.domain.workspace import Gate, Org, PlanTemplate
-from clientorg.errors import PlanError
+from clientorg.domain.workspace import Child, Gate, Org, PlanTemplate
 
 _STOP_POLL_SECONDS = 1.0
+_CHANGE_POLL_SECONDS = 1.0
 _RESUME_POLL_SECONDS = 0.4
 _TOUCH_EVERY_SECONDS = 2.0
 _BLOCKED_AFTER_SECONDS = 10.0
@@ -32,6 +35,7 @@ class Outcome:
     Attributes:
         provisioned: every object is as wanted.
         established: every object that is not from the blueprint is there, if not as wanted.
+        changing: what the change to another blueprint still waits for; its objects are there.
         retry_after_seconds: look again after so long: something is on its way.
         failed: a fault that passes; come again with backoff.
     """
@@ -39,10 +43,27 @@ class Outcome:
     provisioned: bool = False
     established: bool = False
     problem: Problem | None = None
+    changing: Problem | None = None
     run: Run = Run.RUNNING
     blocked: str = ""
     retry_after_seconds: float | None = None
     failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a workspace is to be.
+
+    Attributes:
+        blueprint: the blueprint's objects; None where those that are there are left as they are.
+        recorded: what was made from a blueprint before.
+        is_change: it is this workspace's turn to change to that blueprint.
+    """
+
+    blueprint: Sequence[Child] | None
+    recorded: frozenset[ChildKey] = frozenset()
+    is_change: bool = False
+    closed: bool = False
 
 
 @dataclass(slots=True)
@@ -59,6 +80,7 @@ class Workspaces:
 
     def __init__(self, api: Api, children: Children, clock: Clock) -> None:
         self._children = children
+        self._api = api
         self._applier = Applier(api, children)
         self._pauser = Pauser(api)
         self._clock = clock
@@ -66,30 +88,35 @@ class Workspaces:
         self._stopped: set[str] = set()
         self._resuming: dict[str, _Resume] = {}
 
-    async def bring(self, org: Org, template: PlanTemplate, *, closed: bool, forced: bool) -> Outcome:
+    async def bring(self, org: Org, template: PlanTemplate, wanted: Wanted, *, forced: bool) -> Outcome:
         """Bring the workspace to what is wanted, gate first.
+
+        One whose turn it is to change asks the server about the whole blueprint before it writes anything of it, so
+        that a broken one leaves the old one in place.
 
         Raises:
             ApiError: something could not be read.
             UnreachableError: no answer.
         """
-        namespace = self._children.namespace(org.namespace)
-        is_marked = namespace is not None and namespace.paused
-        gate = Gate.CLOSED if closed else Gate.OPENING if is_marked else Gate.OPEN
+        closed = wanted.closed
+        gate = Gate.CLOSED if closed else Gate.OPENING if self.is_paused(org.namespace) else Gate.OPEN
         core: set[ChildKey] = set()
         try:
-            children = template.render(org, gate)
+            org = replace(org, grant=await self._applier.granted(org))
+            children = template.render(org, gate, wanted.blueprint or ())
             core = {child.key for child in children if not child.is_blueprint}
-            written = await self._applier.ensure(org, children, forced=forced)
+            written = await self._try_out(org, children, wanted) if wanted.is_change else 0
+            written += await self._ensure(org, children, wanted, forced=forced)
+            grant = self._children.grant(org.namespace)
+            if org.grant is None and grant != first_grant(org.agency_access):
+                org = replace(org, grant=grant)  # it stood already, and nobody had seen it
+                written += await self._ensure(org, template.render(org, gate, wanted.blueprint or ()), wanted)
             if closed:
                 return await self._stop(org.namespace, just_closed=written > 0)
             self._stopped.discard(org.namespace)
             self._stopping.pop(org.namespace, None)
             if gate is Gate.OPENING:
-                return await self._resume(org, template)
-        except PlanError as error:
-            problem = Problem(Reason.BLUEPRINT_INVALID, str(error))
-            return Outcome(established=self.exists(org.namespace), problem=problem)
+                return await self._resume(org, template, wanted)
         except WorkspaceError as error:
             return Outcome(
                 established=core <= self._children.keys(org.namespace),
@@ -98,7 +125,21 @@ class Workspaces:
                 retry_after_seconds=error.retry_after_seconds or None,
                 failed=error.reason not in STALLING_REASONS,
             )
-        return Outcome(provisioned=True, established=True)
+        changing = await unavailable(self._api, org.namespace, wanted.blueprint or ()) if wanted.is_change else None
+        again = _CHANGE_POLL_SECONDS if changing is not None else None
+        return Outcome(provisioned=True, established=True, changing=changing, retry_after_seconds=again)
+
+    async def _try_out(self, org: Org, children: Sequence[Child], wanted: Wanted) -> int:
+        """What is not from the blueprint first: a quota that has become larger may be what the blueprint needs."""
+        core = [child for child in children if not child.is_blueprint]
+        written = await self._applier.ensure(org, core, keeps_blueprint=True)
+        await self._applier.try_out(org, wanted.blueprint or ())
+        return written
+
+    async def _ensure(self, org: Org, children: Sequence[Child], wanted: Wanted, *, forced: bool = False) -> int:
+        return await self._applier.ensure(
+            org, children, forced=forced, recorded=wanted.recorded, keeps_blueprint=wanted.blueprint is None
+        )
 
     async def _stop(self, namespace: str, *, just_closed: bool) -> Outcome:
         self._resuming.pop(namespace, None)
@@ -126,7 +167,7 @@ class Workspaces:
             retry_after_seconds=5.0 if is_late else _STOP_POLL_SECONDS,
         )
 
-    async def _resume(self, org: Org, template: PlanTemplate) -> Outcome:
+    async def _resume(self, org: Org, template: PlanTemplate, wanted: Wanted) -> Outcome:
         """The gate is open and the mark still there: bring everything back, then take the mark off."""
         now = _monotonic()
         # The first look is right after the gate opened, when nobody has tried again yet: look once more.
@@ -145,12 +186,22 @@ class Workspaces:
         if missing.kept:  # nobody else would make them: the mark stays until they are there
             return Outcome(provisioned=True, established=True, retry_after_seconds=_KEPT_POLL_SECONDS)
         self._resuming.pop(org.namespace, None)
-        await self._applier.ensure(org, template.render(org, Gate.OPEN))
+        await self._ensure(org, template.render(org, Gate.OPEN, wanted.blueprint or ()), wanted)
         return Outcome(provisioned=True, established=True)
+
+    def access(self, org: Org) -> Json | None:
+        """What the provider's people may do, for the status; None while the workspace does not say."""
+        grant = self._children.grant(org.namespace)
+        return access_json(org.agency_access, grant) if grant is not None else None
 
     def exists(self, namespace: str) -> bool:
         """Whether the workspace's namespace is there, as far as we have seen."""
         return self._children.namespace(namespace) is not None
+
+    def is_paused(self, namespace: str) -> bool:
+        """Whether the workspace's namespace is marked as paused, as far as we have seen."""
+        seen = self._children.namespace(namespace)
+        return seen is not None and seen.paused
 
     async def delete(self, org: Org) -> str | None:
         """Delete everything. None when it is gone, which the server is asked; else what is in the way, if anything."""
