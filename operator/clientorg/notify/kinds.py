@@ -53,20 +53,50 @@ def _time(text: str) -> datetime:
     return moment
 
 
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("either true or false")
+    return text == "true"
+
+
 _TEXT = Param(one_line)
 _NUMBER = Param(int)
 _TIME = Param(_time)
+_MAYBE_TEXT = Param(one_line, required=False)
+_MAYBE_NUMBER = Param(int, required=False)
+_MAYBE_TIME = Param(_time, required=False)
+_TERMINATED = Param(_flag, required=False)
 
 PARAMS: Final[Mapping[NotificationKind, Mapping[str, Param]]] = {
     NotificationKind.THRESHOLD: {"license": _TEXT, "percent": _NUMBER, "used": _NUMBER, "granted": _NUMBER},
     NotificationKind.PAUSED: {"reason": _TEXT},
-    NotificationKind.RESUMED: {},
-    NotificationKind.DEACTIVATED: {"purgeAfter": _TIME},
-    NotificationKind.REMINDER: {"days": _NUMBER, "purgeAfter": _TIME},
+    NotificationKind.RESUMED: {"reason": _MAYBE_TEXT},
+    NotificationKind.DEACTIVATED: {"purgeAfter": _TIME, "terminated": _TERMINATED},
+    NotificationKind.REMINDER: {"days": _NUMBER, "purgeAfter": _TIME, "terminated": _TERMINATED},
     NotificationKind.REACTIVATED: {},
     NotificationKind.PURGED: {},
     NotificationKind.DELIVERY: {"url": Param(web_address, required=False)},
     NotificationKind.WAITING: {"licenses": Param(_shares)},
+    NotificationKind.BALANCE_NEGATIVE: {
+        "balance": _NUMBER,
+        "since": _TIME,
+        "pausesAfter": _MAYBE_TIME,
+        "nextCharge": _MAYBE_NUMBER,
+        "nextChargeTime": _MAYBE_TIME,
+    },
+    NotificationKind.REJECTED: {"reason": _MAYBE_TEXT},
+    NotificationKind.TERMINATION_SCHEDULED: {"time": _TIME, "formerTime": _MAYBE_TIME},
+    NotificationKind.TERMINATION_WITHDRAWN: {"time": _TIME},
+    NotificationKind.TERMINATED: {"time": _TIME, "purgeAfter": _TIME, "settlement": _MAYBE_NUMBER},
+    NotificationKind.POINTS_LOW: {"balance": _NUMBER, "threshold": _NUMBER},
+    NotificationKind.POINTS_SHORT: {
+        "missing": _NUMBER,
+        "balance": _NUMBER,
+        "neededBy": _MAYBE_TIME,
+        "transactions": _NUMBER,
+    },
+    NotificationKind.PAYMENT_LINK: {"expires": _TIME, "url": Param(web_address, required=False)},
+    NotificationKind.POINTS_RESTORED: {"balance": _NUMBER, "threshold": _MAYBE_NUMBER},
 }
 """Params of each kind, as in docs/notifications.md."""
 

@@ -72,8 +72,8 @@ class Language:
         return form.replace("# ", "#\u00a0").replace("#", self.number(count))
 
     def full_name(self, first: str, last: str) -> str:
-        """A person's name in the order of the language."""
-        return f"{last} {first}" if self.code in FAMILY_NAME_FIRST else f"{first} {last}"
+        """A person's name in the order of the language; a team has no first name."""
+        return (f"{last} {first}" if self.code in FAMILY_NAME_FIRST else f"{first} {last}").strip()
 
 
 @lru_cache(maxsize=256)

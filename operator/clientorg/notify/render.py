@@ -36,6 +36,15 @@ _TONES: Final[Mapping[NotificationKind, str]] = {
     NotificationKind.RESUMED: "good",
     NotificationKind.REACTIVATED: "good",
     NotificationKind.DELIVERY: "good",
+    NotificationKind.BALANCE_NEGATIVE: "warning",
+    NotificationKind.REJECTED: "warning",
+    NotificationKind.TERMINATION_SCHEDULED: "warning",
+    NotificationKind.TERMINATION_WITHDRAWN: "good",
+    NotificationKind.TERMINATED: "danger",
+    NotificationKind.POINTS_LOW: "warning",
+    NotificationKind.POINTS_SHORT: "danger",
+    NotificationKind.POINTS_RESTORED: "good",
+    NotificationKind.PAYMENT_LINK: "warning",
 }
 
 
@@ -46,7 +55,7 @@ class Brand:
     Attributes:
         name: the agency's name.
         help_url, support_url: links; None where there is none.
-        takes_replies: whether an answer to the mail reaches somebody (the plan has replyTo).
+        takes_replies: whether an answer to the mail reaches somebody (plan or pool have replyTo).
     """
 
     name: str
@@ -60,7 +69,9 @@ class Context:
     """Whom a message is about and for.
 
     Attributes:
-        client: display name of the client.
+        client: display name of the client; of the pool, where the message is to the agency.
+        org_id: the client's Org ID; empty in a message to the agency.
+        first_name: empty for a team.
         created: when what it tells happened.
         now: when it is sent; days that are left are counted from here, also when the mail comes late.
         params: as they stand in the outbox.
@@ -120,8 +131,7 @@ def _values(kind: NotificationKind, language: Language, context: Context) -> dic
         "lang": language.tag,
         "client": one_line(context.client),
         "org_id": one_line(context.org_id),
-        "first": one_line(context.first_name),
-        "last": one_line(context.last_name),
+        "addressee": one_line(language.full_name(context.first_name, context.last_name)),
         "agency": one_line(brand.name),
         "help_url": web_address(brand.help_url),
         "support_url": web_address(brand.support_url),

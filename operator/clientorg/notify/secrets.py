@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ssl
 from collections.abc import Mapping
 from typing import Any
 
+from clientorg.domain.secretdata import text_of
 from clientorg.errors import NotificationError
 
 
@@ -28,8 +27,8 @@ class SecretData:
         if not encoded:
             return None
         try:
-            return base64.b64decode(encoded, validate=True).decode().strip() or None
-        except (binascii.Error, UnicodeDecodeError) as error:
+            return text_of(key, encoded) or None
+        except ValueError as error:
             raise self.problem(key, "is no text") from error
 
     def required(self, key: str, example: str) -> str:

@@ -1,4 +1,4 @@
-"""One message of an outbox on its way: rendered, addressed and sent as the plan and its Secrets say."""
+"""One message of an outbox on its way: rendered, addressed and sent as plan or pool and their Secrets say."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from clientorg.errors import ClientOrgError, NotFoundError, NotificationError
 from clientorg.notify.language import language_of
 from clientorg.notify.mail import Envelope, Mailbox, compose
 from clientorg.notify.render import Brand, Context, render
+from clientorg.notify.settings import IN_PLAN, Place
 from clientorg.notify.smtp import Mailer, SmtpConfig
-from clientorg.notify.webhook import Subject, WebhookConfig, Webhooks, event_of
+from clientorg.notify.webhook import PoolSubject, Subject, WebhookConfig, Webhooks, event_of
 
 Json = dict[str, Any]
 ReadSecret = Callable[[str, str], Awaitable[Json]]
@@ -24,7 +25,14 @@ ReadSecret = Callable[[str, str], Awaitable[Json]]
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The client that a message is about, and its contact, who gets the mail."""
+    """The client or pool that a message is about, and its contact, who gets the mail.
+
+    Attributes:
+        agency: namespace of the agency.
+        org_id: of the client; empty for a pool.
+        first_name: empty for a team.
+        email: empty where nobody gets mails.
+    """
 
     uid: str
     agency: str
@@ -36,12 +44,20 @@ class Recipient:
     email: str
     language: str
 
+    @property
+    def subject(self) -> Subject | PoolSubject:
+        """What a webhook's event is about."""
+        if self.org_id:
+            return Subject(self.agency, self.name, self.org_id, self.display_name)
+        return PoolSubject(self.agency, self.name, self.uid, self.display_name)
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the plan says of messages.
+    """What the plan says of messages, or the pool of those to the agency.
 
     Attributes:
+        place: where the notifications are set.
         help_url, support_url: the portal's links of these names, if it has them, their variables replaced.
         license_names: display names of the pool's licenses.
     """
@@ -51,10 +67,11 @@ class Terms:
     help_url: str | None = None
     support_url: str | None = None
     license_names: Mapping[str, str] = field(default_factory=dict)
+    place: Place = IN_PLAN
 
 
 def channels_of(notifications: Notifications | None) -> frozenset[Channel]:
-    """The channels that a plan has, for `new_entry`, `resend` and `switch_off`."""
+    """The channels that these settings have, for `new_entry`, `resend` and `switch_off`."""
     if notifications is None:
         return frozenset()
     on = {Channel.MAIL: notifications.from_address, Channel.WEBHOOK: notifications.webhook}
@@ -83,16 +100,18 @@ class Sender:
                 await self._post(due, recipient, terms, now)
 
     async def _mail(self, due: Due, recipient: Recipient, terms: Terms, now: datetime) -> None:
-        plan = terms.notifications
-        if plan.from_address is None:
-            raise NotificationError("the plan has no spec.notifications.fromAddress any more", permanent=False)
-        agency = plan.sender_name or recipient.agency
+        settings, place = terms.notifications, terms.place
+        if settings.from_address is None:
+            raise NotificationError(f"the {place.owner} has no {place.path}.fromAddress any more", permanent=False)
+        if not recipient.email:
+            raise NotificationError(f"the {place.owner} has no contact any more", permanent=False)
+        agency = settings.sender_name or recipient.agency
         message = Context(
             client=recipient.display_name,
             org_id=recipient.org_id,
             first_name=recipient.first_name,
             last_name=recipient.last_name,
-            brand=Brand(agency, terms.help_url, terms.support_url, takes_replies=plan.reply_to is not None),
+            brand=Brand(agency, terms.help_url, terms.support_url, takes_replies=settings.reply_to is not None),
             time_zone=terms.time_zone,
             created=due.entry.created,
             now=now,
@@ -101,17 +120,17 @@ class Sender:
         )
         contact = language_of(recipient.language).full_name(recipient.first_name, recipient.last_name)
         envelope = Envelope(
-            sender=Mailbox(agency, plan.from_address),
+            sender=Mailbox(agency, settings.from_address),
             recipient=Mailbox(contact, recipient.email),
             identity=(recipient.uid, due.delivery_id),
-            reply_to=plan.reply_to,
+            reply_to=settings.reply_to,
         )
         mail = compose(render(due.entry.kind, recipient.language, message), envelope, now)
-        await self._mailer.send(await self._server(recipient.agency, plan.smtp_secret), mail)
+        await self._mailer.send(await self._server(recipient.agency, settings.smtp_secret, place), mail)
 
-    async def _server(self, agency: str, name: str) -> SmtpConfig:
+    async def _server(self, agency: str, name: str, place: Place) -> SmtpConfig:
         """The mail server; its certificates are read once for each version of the Secret."""
-        secret = await self._secret(agency, name)
+        secret = await self._secret(agency, name, place)
         version = str(secret["metadata"].get("resourceVersion", ""))
         known = self._servers.get((agency, name))
         if known is None or known[0] != version or not version:
@@ -119,21 +138,19 @@ class Sender:
         return known[1]
 
     async def _post(self, due: Due, recipient: Recipient, terms: Terms, now: datetime) -> None:
-        webhook = terms.notifications.webhook
+        webhook, place = terms.notifications.webhook, terms.place
         if webhook is None:
-            raise NotificationError("the plan has no spec.notifications.webhook any more", permanent=False)
-        subject = Subject(recipient.agency, recipient.name, recipient.org_id, recipient.display_name)
-        event = event_of(due, subject)
-        config = WebhookConfig.of(webhook.url, await self._secret(recipient.agency, webhook.secret))
+            raise NotificationError(f"the {place.owner} has no {place.path}.webhook any more", permanent=False)
+        event = event_of(due, recipient.subject)
+        config = WebhookConfig.of(webhook.url, await self._secret(recipient.agency, webhook.secret, place), place)
         await self._webhooks.post(config, event, now)
 
-    async def _secret(self, agency: str, name: str) -> Json:
+    async def _secret(self, agency: str, name: str, place: Place) -> Json:
         try:
             return await self._read_secret(agency, name)
         except NotFoundError as error:
-            message = (
-                f"no Secret {name!r} in namespace {agency!r}; create it, or correct spec.notifications of the plan"
-            )
+            setting = f"{place.path} of the {place.owner}"
+            message = f"no Secret {name!r} in namespace {agency!r}; create it, or correct {setting}"
             raise NotificationError(message, permanent=False) from error
         except ClientOrgError as error:
             raise NotificationError(f"Secret {name!r} cannot be read: {error}", permanent=False) from error

@@ -174,9 +174,10 @@ def _classified(error: Exception, config: SmtpConfig) -> NotificationError:
             refused = error.recipients[0]
             permanent = _is_about_this_mail(refused.code)
             return problem(f"refuses the recipient ({refused.code} {refused.message})", permanent=permanent)
-        case aiosmtplib.SMTPSenderRefused():  # would refuse every mail: the plan's fault, not the message's
+        case aiosmtplib.SMTPSenderRefused():  # would refuse every mail: the setting's fault, not the message's
             return problem(
-                f"refuses the sender {error.sender} ({error.code} {error.message}); correct fromAddress in the plan"
+                f"refuses the sender {error.sender} ({error.code} {error.message}); correct fromAddress in the plan "
+                "or pool"
             )
         case aiosmtplib.SMTPDataError():
             permanent = _is_about_this_mail(error.code)

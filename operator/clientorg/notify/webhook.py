@@ -23,6 +23,7 @@ from clientorg.notify.destinations import Destinations, RefusedDestinationError,
 from clientorg.notify.kinds import kind_of, read_params
 from clientorg.notify.lines import one_line
 from clientorg.notify.secrets import SecretData
+from clientorg.notify.settings import IN_PLAN, Place
 from clientorg.notify.signature import key_of, sign
 
 Json = dict[str, Any]
@@ -41,20 +42,60 @@ class Subject:
     org_id: str
     display_name: str
 
+    @property
+    def identity(self) -> str:
+        """What no other client or pool has."""
+        return self.org_id
+
+    @property
+    def path(self) -> str:
+        """Its part of the event's source."""
+        return quote(self.org_id)
+
+    @property
+    def data(self) -> Json:
+        """Who it is, for the receiver."""
+        return {"agency": self.agency, "client": self.name, "orgID": self.org_id}
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSubject:
+    """The agency's pool that an event is about."""
+
+    agency: str
+    name: str
+    uid: str
+    display_name: str
+
+    @property
+    def identity(self) -> str:
+        """What no other client or pool has; an Org ID is shorter."""
+        return self.uid
+
+    @property
+    def path(self) -> str:
+        """Its part of the event's source."""
+        return f"quotapools/{quote(self.name)}"
+
+    @property
+    def data(self) -> Json:
+        """Who it is, for the receiver."""
+        return {"agency": self.agency, "pool": self.name, "poolUID": self.uid}
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """A CloudEvent. Its body is the same bytes at each try.
 
     Attributes:
-        id: unique among all clients, because receivers tell repeats by it alone (webhook-id).
+        id: unique among all clients and pools, because receivers tell repeats by it alone (webhook-id).
     """
 
     id: str
     body: bytes
 
 
-def event_of(due: Due, subject: Subject) -> Event:
+def event_of(due: Due, subject: Subject | PoolSubject) -> Event:
     """The event for an entry of the outbox, in no language.
 
     Raises:
@@ -62,22 +103,20 @@ def event_of(due: Due, subject: Subject) -> Event:
     """
     entry = due.entry
     params = read_params(kind_of(entry.kind), entry.params)
-    event_id = f"{subject.org_id}-{due.delivery_id}"
+    event_id = f"{subject.identity}-{due.delivery_id}"
     document: Json = {
         "specversion": "1.0",
         "id": event_id,
-        "source": f"/{GROUP}/{quote(subject.agency)}/{quote(subject.org_id)}",
+        "source": f"/{GROUP}/{quote(subject.agency)}/{subject.path}",
         "type": f"dev.clientorg.{entry.kind}.v1",
         "subject": subject.name,
         "time": rfc3339(entry.created),
         "datacontenttype": "application/json",
         "data": {
-            "agency": subject.agency,
-            "client": subject.name,
+            **subject.data,
             "displayName": one_line(subject.display_name),
-            "orgID": subject.org_id,
             "key": entry.key,
-            "params": params,
+            "params": {name: value for name, value in params.items() if value is not None},
         },
     }
     return Event(event_id, orjson.dumps(document, option=_JSON_OPTIONS))
@@ -89,39 +128,43 @@ class WebhookConfig:
 
     Attributes:
         tls: verifies the receiver's certificate with the Secret's own authorities; None: with those of the system.
+        place: where the address is set.
     """
 
     url: URL
     keys: tuple[bytes, ...] = field(repr=False)
     tls: ssl.SSLContext | None = field(default=None, repr=False)
+    place: Place = IN_PLAN
 
     @classmethod
-    def of(cls, url: str, manifest: Mapping[str, Any]) -> WebhookConfig:
-        """From the plan's address and the Secret that it names (keys secret, and optionally ca.crt).
+    def of(cls, url: str, manifest: Mapping[str, Any], place: Place = IN_PLAN) -> WebhookConfig:
+        """From the address that is set and the Secret that it names (keys secret, and optionally ca.crt).
 
         Raises:
             NotificationError: one of them is wrong. Passes when it is corrected.
         """
         data = SecretData(manifest)
-        return cls(_checked(url), _keys(data), data.tls_context())
+        return cls(_checked(url, place), _keys(data), data.tls_context(), place)
 
 
-def _checked(url: str) -> URL:
+def _checked(url: str, place: Place) -> URL:
     try:
         parsed = URL(url)
     except ValueError as error:
-        raise _plan_problem("is no address") from error
+        raise _setting_problem(place, "is no address") from error
     if parsed.user is not None or parsed.password is not None:
-        raise _plan_problem("has a user name or password; a plan is readable, and the signature is what proves us")
+        raise _setting_problem(
+            place, f"has a user name or password; a {place.owner} is readable, and the signature is what proves us"
+        )
     if not parsed.host or parsed.scheme not in ("https", "http"):
-        raise _plan_problem("is no https address")
+        raise _setting_problem(place, "is no https address")
     if parsed.scheme == "http" and not is_loopback(parsed.host):
-        raise _plan_problem("begins with http://; use https://")
+        raise _setting_problem(place, "begins with http://; use https://")
     return parsed.with_fragment(None)
 
 
-def _plan_problem(what: str) -> NotificationError:
-    return NotificationError(f"spec.notifications.webhook.url of the plan {what}", permanent=False)
+def _setting_problem(place: Place, what: str) -> NotificationError:
+    return NotificationError(f"{place.path}.webhook.url of the {place.owner} {what}", permanent=False)
 
 
 def _keys(data: SecretData) -> tuple[bytes, ...]:
@@ -183,10 +226,11 @@ class Webhooks:
             raise _problem(config, f"its certificate is not to be trusted ({error.certificate_error})") from error
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, RefusedDestinationError):
-                raise _problem(config, f"{error.os_error.strerror}; correct the plan") from error
+                raise _problem(config, f"{error.os_error.strerror}; correct the {config.place.owner}") from error
             raise _problem(config, f"cannot be reached ({error.os_error.strerror or error})") from error
         except aiohttp.InvalidURL as error:  # its text has the whole address in it
-            raise _plan_problem("is no address that can be asked; write a host name or a plain IP address") from error
+            problem = "is no address that can be asked; write a host name or a plain IP address"
+            raise _setting_problem(config.place, problem) from error
         except TimeoutError as error:
             raise _problem(config, "does not answer in time") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -194,7 +238,8 @@ class Webhooks:
         if 200 <= status < 300:
             return
         if 300 <= status < 400:
-            raise _problem(config, f"answers {status}; redirects are not followed, put the final address into the plan")
+            advice = f"redirects are not followed, put the final address into the {config.place.owner}"
+            raise _problem(config, f"answers {status}; {advice}")
         raise _problem(config, f"answers {status}", permanent=400 <= status < 500 and status not in (408, 429))
 
 
