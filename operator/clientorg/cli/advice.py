@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from clientorg.api.meta import ANNOTATION_TRANSFER
+from clientorg.cli.adviceaccount import ACCOUNT_REMEDIES
+from clientorg.cli.advicecase import Case
 from clientorg.cli.advicelife import LIFE_REMEDIES, side_advice
+from clientorg.cli.advicesubscription import SUBSCRIPTION_REMEDIES
 from clientorg.cli.options import PROGRAM
-from clientorg.cli.rows import ClientRow, client_row, condition
+from clientorg.cli.rows import client_row, condition
 from clientorg.cli.text import age, joined, number
 
 Json = dict[str, Any]
 
 OPERATOR_NAMESPACE = "clientorg-system"
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is known of a client."""
-
-    item: Json
-    row: ClientRow
-    pool: Json | None
-    now: datetime
-    plan: Json | None = None
-
-    @property
-    def where(self) -> str:
-        """The namespace as a flag."""
-        return f"-n {self.row.namespace}"
-
-    @property
-    def stock(self) -> list[str]:
-        """Names of the pool's licenses."""
-        return [entry["name"] for entry in ((self.pool or {}).get("spec") or {}).get("licenses") or ()]
-
-    def available(self, license_name: str) -> int | None:
-        """What the pool has left of a license, as it says itself."""
-        books = ((self.pool or {}).get("status") or {}).get("licenses") or ()
-        found: int | None = next((e.get("available") for e in books if e["name"] == license_name), None)
-        return found
 
 
 def advice(item: Json, pool: Json | None, now: datetime, plan: Json | None = None) -> list[str]:
@@ -63,7 +38,8 @@ def advice(item: Json, pool: Json | None, now: datetime, plan: Json | None = Non
         lines += remedy(case)
     elif ready.get("message") and ready.get("status") != "True":
         lines.append("See the message of the condition Ready above.")
-    return [*lines, *side_advice(case)]
+    # What a pause was told for (NegativeBalance) its own condition would tell once more.
+    return list(dict.fromkeys([*lines, *side_advice(case)]))
 
 
 def _unseen(case: Case) -> Iterator[str]:
@@ -148,6 +124,17 @@ def _plan_refused(case: Case) -> Iterator[str]:
     yield f"  kubectl edit orgplan {case.row.plan} {case.where}"
 
 
+def _name_taken(case: Case) -> Iterator[str]:
+    yield "The client has an object of its own where the plan's blueprint wants one. Have the client delete or rename"
+    yield f"it, or rename the one in the plan ({case.row.plan}); then:"
+    yield f"  {PROGRAM} reconcile {case.row.name} {case.where}"
+
+
+def _rolling_out(case: Case) -> Iterator[str]:
+    yield f"It waits for its turn to change to the blueprint of its plan, which says how far it is ({case.row.plan}):"
+    yield f"  kubectl get orgplan {case.row.plan} {case.where}"
+
+
 def _status_refused(case: Case) -> Iterator[str]:
     yield "The API server refuses the status that the operator writes: the CRDs are probably of another version than"
     yield "the operator. Whoever runs the platform applies those of its version (crds/); then:"
@@ -185,11 +172,15 @@ _REMEDIES: dict[str, Callable[[Case], Iterator[str]]] = {
     "WorkspaceRefused": _plan_refused,
     "BlueprintInvalid": _plan_refused,
     "PlanInvalid": _plan_refused,
+    "NameTaken": _name_taken,
+    "RollingOut": _rolling_out,
     "StatusRefused": _status_refused,
     "Forbidden": _forbidden,
     "ApplyFailed": _retried,
     "Provisioning": _provisioning,
     "NameTooLong": _name_too_long,
     **LIFE_REMEDIES,
+    **ACCOUNT_REMEDIES,
+    **SUBSCRIPTION_REMEDIES,
 }
 """By `Reason`; a test keeps the two in step (importing the enum here would cost every start 0.1 s)."""

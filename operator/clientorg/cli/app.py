@@ -15,11 +15,13 @@ from typer.core import TyperCommand, TyperGroup
 from clientorg.cli.exits import EXIT_CODES_HELP, ExitCode
 from clientorg.cli.options import PROGRAM, Context, Debug, Kubeconfig, Namespace, Target, Version
 from clientorg.cli.terminal import forget_stdout
+from clientorg.errors import InputError
 
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, None]])
 
 BARE_VALUES = {"--dry-run": "server", "--wait": "true"}
 """What a flag with an optional value means without one. A value needs the `=`, as with kubectl."""
+_NEGATIVE = re.compile(r"-\d[\d.,_]*")
 _SHORT_WITH_EQUALS = re.compile(r"(-[A-Za-z])=(.+)", re.DOTALL)
 
 
@@ -35,12 +37,24 @@ def kubectl_style(args: Sequence[str], optional_values: Iterable[str]) -> list[s
     return out
 
 
+def _refuse_negative(args: Sequence[str]) -> None:
+    """`-5` where an amount stands would be taken for a flag, and be answered as one that there is not."""
+    found = next((word for word in args if _NEGATIVE.fullmatch(word)), None)
+    if found is not None:
+        raise InputError(
+            f"AMOUNT: {found!r} is below zero; write how many points as a whole number of at least 1 (points remove "
+            "takes them away)"
+        )
+
+
 class Command(TyperCommand):
     """A command that reads its flags as kubectl does."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Normalize, then parse."""
         names = {name for param in self.params for name in param.opts}
+        if any(param.name == "amount" for param in self.params):
+            _refuse_negative(args)
         return super().parse_args(ctx, kubectl_style(args, names & BARE_VALUES.keys()))
 
 
@@ -100,12 +114,45 @@ _SHARED = [
 ]
 
 
+_GROUPS: dict[str, typer.Typer] = {}
+
+
+def group(name: str, help_text: str, *, examples: str) -> None:
+    """Make room for commands of two words, such as `export clients`; `command` then takes them by that name.
+
+    Args:
+        examples: as those of a command.
+    """
+    inner = typer.Typer(cls=Group, rich_markup_mode=None)
+
+    def between(
+        ctx: typer.Context,
+        namespace: Namespace = None,
+        context: Context = None,
+        kubeconfig: Kubeconfig = None,
+        debug: Debug = False,
+        version: Version = False,
+    ) -> None:
+        if version:
+            _show_version()
+        before = ctx.obj if isinstance(ctx.obj, Target) else Target()
+        ctx.obj = Target(namespace, context, kubeconfig).over(before)
+        if ctx.invoked_subcommand is None:
+            typer.echo(ctx.get_help())
+
+    inner.callback(invoke_without_command=True, help=help_text, epilog=_examples(name, examples))(between)
+    app.add_typer(inner, name=name)
+    _GROUPS[name] = inner
+
+
 def command(name: str, *, examples: str) -> Callable[[F], F]:
     """Make an async function a command: its first parameter is the Target, the others are its own flags.
 
     Args:
+        name: one word, or two where the first is that of a `group`.
         examples: lines for --help; `$` at the start of a line stands for the program and this command.
     """
+    first, _, second = name.partition(" ")
 
     def register(function: F) -> F:
         def run(ctx: typer.Context, **values: Any) -> None:
@@ -125,7 +172,8 @@ def command(name: str, *, examples: str) -> Callable[[F], F]:
         ctx = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
         run.__signature__ = inspect.Signature([ctx, *keywords, *_SHARED])  # type: ignore[attr-defined]
         run.__name__, run.__doc__, run.__annotations__ = function.__name__, function.__doc__, {}
-        app.command(name, cls=Command, epilog=_examples(name, examples))(run)
+        parent = _GROUPS[first] if second else app
+        parent.command(second or first, cls=Command, epilog=_examples(name, examples))(run)
         return function
 
     return register

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from clientorg.cli.dates import relative
 from clientorg.cli.rows import ClientRow, remaining_text, usage_text
 from clientorg.cli.table import Cell, as_csv, cells
 from clientorg.cli.terminal import Color
-from clientorg.cli.text import age, plain
+from clientorg.cli.text import age, number, plain
 from clientorg.domain.timestamps import rfc3339
 
 STATE_COLORS: dict[str, Color] = {
@@ -54,7 +55,12 @@ def header(*, wide: bool, namespaces: bool) -> list[str]:
     ]
 
 
-_WIDE = ("DISPLAY NAME", "POOL", "ORG ID", "WORKSPACE", "CONTACT", "TAGS", "QUEUE", "PURGE AFTER", "MESSAGE")
+_WIDE = (
+    *("DISPLAY NAME", "POOL", "ORG ID", "WORKSPACE", "CONTACT", "TAGS", "USERS", "BALANCE", "QUEUE", "ENDS"),
+    *("PURGE AFTER", "MESSAGE"),
+)
+_ENDED = ("Terminated", "Purged")
+"""States of clients that stay in lists, greyed (FEATURES S11)."""
 
 
 def row_cells(row: ClientRow, now: datetime, *, wide: bool, namespaces: bool) -> list[Cell]:
@@ -79,11 +85,23 @@ def row_cells(row: ClientRow, now: datetime, *, wide: bool, namespaces: bool) ->
             row.workspace or "-",
             row.email or "-",
             ",".join(row.tags) or "-",
+            users_cell(row),
+            Cell(number(row.balance), "red" if (row.balance or 0) < 0 else None, right=True),
             "-" if row.queue_position is None else str(row.queue_position),
+            "-" if row.ends is None else f"{rfc3339(row.ends)} ({relative(row.ends, now)})",
             "-" if row.purge_after is None else f"{rfc3339(row.purge_after)} ({relative(row.purge_after, now)})",
             row.message or "-",
         ]
-    return cells(*shown)
+    line = cells(*shown)
+    return [replace(cell, color="dim") for cell in line] if row.state in _ENDED else line
+
+
+def users_cell(row: ClientRow) -> Cell:
+    """`12/25`: users of those under contract; red when there are more."""
+    if row.users_contracted is None:
+        return Cell("-", right=True)
+    over = (row.users_used or 0) > row.users_contracted
+    return Cell(f"{number(row.users_used)}/{number(row.users_contracted)}", "red" if over else None, right=True)
 
 
 CSV_COLUMNS = (

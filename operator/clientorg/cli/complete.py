@@ -57,7 +57,7 @@ def find(words: Sequence[str]) -> tuple[Candidates, int]:
     if position.param is None:
         commands = [(name, command.get_short_help_str(80)) for name, command in position.subcommands.items()]
         return _matching(commands, position.incomplete), NO_FILES
-    if position.param.name == "kubeconfig":
+    if position.param.name in ("kubeconfig", "file"):
         return [], FILES
     candidates = _matching(values(position), position.incomplete)
     ends_in_equals = bool(candidates) and all(value.endswith("=") for value, _ in candidates)
@@ -86,7 +86,7 @@ def values(position: Position) -> Candidates:
     choices = _choices(position)
     if choices:
         return [(choice, "") for choice in choices]
-    if name in ("confirm", "search", "selector", "field_selector", "reason"):
+    if name in ("confirm", "search", "selector", "field_selector", "reason", "consent_text"):
         return []  # a confirmation that completes itself confirms nothing
     if name == "context":
         from clientorg.cli.lookups import contexts
@@ -114,6 +114,7 @@ def _source(command: str, name: str) -> str | None:
         return None
     return {
         "name": "clients",
+        "client": "clients",
         "names": "clients",
         "resend": "messages",
         "source": "sources",
@@ -121,6 +122,7 @@ def _source(command: str, name: str) -> str | None:
         "plan": "plans",
         "namespace": "namespaces",
         "tag": "tags",
+        "transaction": "transactions",
     }.get(name)
 
 
@@ -137,6 +139,10 @@ def _choices(position: Position) -> Sequence[str]:
         from clientorg.api.clientorg import OrgState
 
         return [*OrgState]
+    if param.name == "time_zone":
+        from zoneinfo import available_timezones
+
+        return sorted(available_timezones())
     if param.name == "industry":
         from clientorg.api.clientorg import SUGGESTED_INDUSTRIES
 

@@ -9,7 +9,8 @@ import typer
 
 from clientorg.cli import fields as f
 from clientorg.cli.app import command
-from clientorg.cli.options import PROGRAM, DryRun, DryRunFlag, Target
+from clientorg.cli.gitguard import guard
+from clientorg.cli.options import PROGRAM, DryRun, DryRunFlag, ForceFlag, Target
 from clientorg.cli.session import connect
 from clientorg.cli.table import Cell, cells, table
 from clientorg.cli.terminal import colored, say
@@ -46,6 +47,7 @@ async def edit_contact(
     region: f.Region = None,
     postal_code: f.PostalCode = None,
     country: f.Country = None,
+    force: ForceFlag = False,
     dry_run: DryRunFlag = DryRun.NONE,
 ) -> None:
     """Change the contact data of a client.
@@ -70,6 +72,8 @@ async def edit_contact(
             if not changes:
                 say(f"clientorg.clientorg.dev/{name} unchanged: it is so already")
                 return
+            if attempt == 0:
+                guard([(client, contact_patch(client, changes))], force=force, dry_run=dry_run)
             try:
                 if dry_run is not DryRun.CLIENT:
                     patch = contact_patch(client, changes)

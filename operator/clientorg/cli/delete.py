@@ -9,7 +9,8 @@ import typer
 
 from clientorg.api.meta import ANNOTATION_CONFIRM_DELETION
 from clientorg.cli.app import command
-from clientorg.cli.options import PROGRAM, DryRun, DryRunFlag, Target
+from clientorg.cli.gitguard import guard
+from clientorg.cli.options import PROGRAM, DryRun, DryRunFlag, ForceFlag, Target
 from clientorg.cli.rows import ClientRow, client_row, condition
 from clientorg.cli.session import LICENSE_WARNINGS, connect
 from clientorg.cli.terminal import note, say
@@ -47,6 +48,7 @@ async def delete_client(
     how_long: Annotated[
         str, typer.Option("--timeout", metavar="DURATION", help="How long to wait; then exit code 3.")
     ] = "10m",
+    force: ForceFlag = False,
     dry_run: DryRunFlag = DryRun.NONE,
 ) -> None:
     """Delete a client and its data, for ever.
@@ -62,6 +64,8 @@ async def delete_client(
         session.warnings.muted_policies.add(LICENSE_WARNINGS)
         client = await session.api.get(CLIENT_ORGS, session.namespace, name)
         row = client_row(client)
+        if dry_run is not DryRun.NONE or confirm == name:
+            _guard(client, force=force, dry_run=dry_run)
         if dry_run is not DryRun.NONE:
             await _rehearse(session, client, dry_run)
             for text in losses(row):
@@ -137,6 +141,18 @@ async def _rehearse(session: Session, client: Json, dry_run: DryRun) -> None:
     answer = await session.api.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", None, review)
     if not answer["status"].get("allowed"):
         raise ForbiddenError(403, "Forbidden", f"you may not delete {CLIENT_ORGS.plural} in {session.namespace}")
+
+
+def _guard(client: Json, *, force: bool, dry_run: DryRun) -> None:
+    """Git would make a client that it has anew, with another Org ID and nothing in its workspace.
+
+    Raises:
+        GitManagedError: Git manages the client; nothing was deleted.
+    """
+    then = (
+        ". When it is synced, take the client's manifest out: the prune then carries the confirmation, and deletes it"
+    )
+    guard([(client, _confirmation(client))], force=force, dry_run=dry_run, then=then)
 
 
 def _confirmation(client: Json) -> Json:

@@ -20,7 +20,8 @@ from clientorg.cli.rows import ClientRow, client_row
 from clientorg.cli.session import connect
 from clientorg.cli.table import Cell, cells, pairs, table
 from clientorg.cli.terminal import Color, colored, complain, paint, say
-from clientorg.cli.text import age, number, plain, timestamp
+from clientorg.cli.text import age, number, plain
+from clientorg.domain.timestamps import timestamp
 
 if TYPE_CHECKING:
     from clientorg.cli.session import Session
@@ -56,8 +57,8 @@ async def describe_clients(
 ) -> None:
     """Show all about clients, and what to do.
 
-    Contact, plan, licenses used and granted, workspace, admins, conditions, recent events; and, for a client that is
-    not Ready, the commands that help.
+    Contact, plan, licenses used and granted, approval, users, points, the end of the contract, workspace, admins,
+    conditions, recent events; and, for a client that is not Ready, the commands that help.
     """
     from clientorg.cli.failures import explain
     from clientorg.errors import NotFoundError
@@ -96,6 +97,7 @@ async def gather(session: Session, name: str) -> Facts:
 
 def page(facts: Facts, now: datetime, *, color: bool) -> Iterator[str]:
     """The lines of the page."""
+    from clientorg.cli.accountpage import sections
     from clientorg.cli.lifepage import reminder_lines
 
     row, calendar = client_row(facts.client), calendar_of(facts.plan)
@@ -103,6 +105,7 @@ def page(facts: Facts, now: datetime, *, color: bool) -> Iterator[str]:
     for title, lines in (
         ("Contact", list(pairs(_contact(facts.client.get("spec") or {}), INDENT))),
         ("Licenses", list(_licenses(row, facts.pool, color=color))),
+        *sections(facts.client, facts.plan, calendar, now, color=color),
         ("Deactivation", list(_indented(reminder_lines(facts.client, facts.plan, calendar, now, color=color)))),
         ("Admins", list(_admins(facts.client, color=color))),
         ("Conditions", list(_conditions(facts.client, now, color=color))),
@@ -223,12 +226,14 @@ _GOOD = {
     "Paused": "False",
     "PauseBlocked": "False",
     "NotificationFailing": "False",
+    "BalanceNegative": "False",
+    "UsersOverLimit": "False",
 }
 """By condition: the status that is well, where it is not True."""
 
 
 def _is_mild(kind: str, status: str) -> bool:
-    return status == "Unknown" or kind in ("Reconciling", "Paused", "UsageReported")
+    return status == "Unknown" or kind in ("Reconciling", "Paused", "UsageReported", "Approved")
 
 
 def _events(events: Sequence[Json] | None, now: datetime, *, color: bool) -> Iterator[str]:

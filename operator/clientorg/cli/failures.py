@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from clientorg.cli.exits import ExitCode, NotReachedError
+from clientorg.cli.exits import ExitCode, GitManagedError, NotReachedError
 from clientorg.cli.fields import flag_of
 from clientorg.cli.options import PROGRAM
 from clientorg.cli.text import joined, plain
@@ -45,6 +45,8 @@ def exit_code_of(error: ClientOrgError) -> ExitCode:
     """The exit code for an error."""
     if isinstance(error, NotReachedError):
         return ExitCode.NOT_REACHED
+    if isinstance(error, GitManagedError):
+        return ExitCode.GIT_MANAGED
     return ExitCode.USAGE if isinstance(error, InputError) else ExitCode.FAILED
 
 
@@ -137,11 +139,18 @@ def _not_found(error: NotFoundError) -> str:
     hint = {
         "clientorgs": f"; {PROGRAM} list shows those there are",
         "quotapools": f"; {PROGRAM} pool shows those there are",
+        "pointtransactions": f"; {PROGRAM} points history shows those of a client or pool",
     }.get(kind, "")
     return f"there is no {_SINGULAR.get(kind, kind)} {name!r} in this namespace{hint}"
 
 
-_SINGULAR = {"clientorgs": "client", "quotapools": "pool", "orgplans": "plan"}
+_SINGULAR = {
+    "clientorgs": "client",
+    "quotapools": "pool",
+    "orgplans": "plan",
+    "orgapprovals": "approval",
+    "pointtransactions": "transaction",
+}
 
 
 def _invalid(error: InvalidError) -> list[str]:

@@ -58,6 +58,15 @@ _OTHER_FLAGS = {
     "spec.licenses": "--license",
     "spec.tags": "--tag",
     "spec.admins": "--admin",
+    "spec.contractedUsers": "--contracted-users",
+    "spec.requestedBy": "--requested-by",
+    "spec.reseller.name": "--reseller",
+    "spec.reseller.email": "--reseller-email",
+    "spec.reseller.reference": "--reseller-reference",
+    "spec.termination.time": "--at",
+    "spec.termination.consent.acceptedBy": "--accepted-by",
+    "spec.termination.consent.acceptedTime": "--accepted-time",
+    "spec.termination.consent.text": "--consent-text",
 }
 
 

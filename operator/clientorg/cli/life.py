@@ -7,6 +7,7 @@ from clientorg.cli.options import (
     DataOutput,
     DryRun,
     DryRunFlag,
+    ForceFlag,
     NamesArgument,
     OutputFlag,
     ReasonFlag,
@@ -34,6 +35,7 @@ async def pause_clients(
     output: OutputFlag = DataOutput.TABLE,
     yes: YesFlag = False,
     wait: WaitFlag = "false",
+    force: ForceFlag = False,
     dry_run: DryRunFlag = DryRun.NONE,
 ) -> None:
     """Pause clients: nothing runs, everything stays.
@@ -43,7 +45,17 @@ async def pause_clients(
     from clientorg.cli.statechange import Action
     from clientorg.cli.stateflow import change_states
 
-    await change_states(target, Action.PAUSE, names, reason=reason, output=output, yes=yes, wait=wait, dry_run=dry_run)
+    await change_states(
+        target,
+        Action.PAUSE,
+        names,
+        reason=reason,
+        output=output,
+        yes=yes,
+        wait=wait,
+        force=force,
+        dry_run=dry_run,
+    )
 
 
 @command(
@@ -62,6 +74,7 @@ async def resume_clients(
     output: OutputFlag = DataOutput.TABLE,
     yes: YesFlag = False,
     wait: WaitFlag = "false",
+    force: ForceFlag = False,
     dry_run: DryRunFlag = DryRun.NONE,
 ) -> None:
     """Let paused clients go on.
@@ -72,7 +85,17 @@ async def resume_clients(
     from clientorg.cli.statechange import Action
     from clientorg.cli.stateflow import change_states
 
-    await change_states(target, Action.RESUME, names, reason=reason, output=output, yes=yes, wait=wait, dry_run=dry_run)
+    await change_states(
+        target,
+        Action.RESUME,
+        names,
+        reason=reason,
+        output=output,
+        yes=yes,
+        wait=wait,
+        force=force,
+        dry_run=dry_run,
+    )
 
 
 @command(
@@ -92,6 +115,7 @@ async def deactivate_clients(
     output: OutputFlag = DataOutput.TABLE,
     yes: YesFlag = False,
     wait: WaitFlag = "false",
+    force: ForceFlag = False,
     dry_run: DryRunFlag = DryRun.NONE,
 ) -> None:
     """Deactivate clients: delete them after a grace period.
@@ -103,7 +127,15 @@ async def deactivate_clients(
     from clientorg.cli.stateflow import change_states
 
     await change_states(
-        target, Action.DEACTIVATE, names, reason=reason, output=output, yes=yes, wait=wait, dry_run=dry_run
+        target,
+        Action.DEACTIVATE,
+        names,
+        reason=reason,
+        output=output,
+        yes=yes,
+        wait=wait,
+        force=force,
+        dry_run=dry_run,
     )
 
 
@@ -123,6 +155,7 @@ async def reactivate_clients(
     output: OutputFlag = DataOutput.TABLE,
     yes: YesFlag = False,
     wait: WaitFlag = "false",
+    force: ForceFlag = False,
     dry_run: DryRunFlag = DryRun.NONE,
 ) -> None:
     """Bring deactivated clients back.
@@ -134,5 +167,13 @@ async def reactivate_clients(
     from clientorg.cli.stateflow import change_states
 
     await change_states(
-        target, Action.REACTIVATE, names, reason=reason, output=output, yes=yes, wait=wait, dry_run=dry_run
+        target,
+        Action.REACTIVATE,
+        names,
+        reason=reason,
+        output=output,
+        yes=yes,
+        wait=wait,
+        force=force,
+        dry_run=dry_run,
     )

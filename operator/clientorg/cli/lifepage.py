@@ -13,9 +13,10 @@ from clientorg.cli.rows import condition
 from clientorg.cli.schedule import agenda
 from clientorg.cli.table import Cell, cells, table
 from clientorg.cli.terminal import Color
-from clientorg.cli.text import plain, timestamp
+from clientorg.cli.text import plain
 from clientorg.domain import lifecycle
 from clientorg.domain.records import deactivation_of
+from clientorg.domain.timestamps import timestamp
 
 Json = dict[str, Any]
 

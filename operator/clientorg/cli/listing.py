@@ -14,9 +14,9 @@ import typer
 from clientorg.cli import clock
 from clientorg.cli.app import command
 from clientorg.cli.columns import csv_text, header, row_cells
-from clientorg.cli.options import Target
+from clientorg.cli.options import PlansFlag, PoolsFlag, SelectorFlag, StatesFlag, TagsFlag, Target
 from clientorg.cli.rows import ClientRow, client_row
-from clientorg.cli.selection import Selection, known_states, several, sorter
+from clientorg.cli.selection import Selection, known_values, several, sorter
 from clientorg.cli.session import connect
 from clientorg.cli.table import as_document, as_list, table, without_managed_fields
 from clientorg.cli.terminal import colored, note, say
@@ -87,9 +87,7 @@ async def list_clients(
     all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", "-A", help="The clients of all agencies.")
     ] = False,
-    selector: Annotated[
-        str | None, typer.Option("--selector", "-l", metavar="QUERY", help="Label selector, for example tier=gold.")
-    ] = None,
+    selector: SelectorFlag = None,
     field_selector: Annotated[
         str | None,
         typer.Option(
@@ -98,18 +96,10 @@ async def list_clients(
             help="Field selector, for example spec.contact.email=yuki@acme.example.",
         ),
     ] = None,
-    state: Annotated[
-        list[str] | None, typer.Option("--state", metavar="STATE", help="Only in this state (repeatable).")
-    ] = None,
-    plan: Annotated[
-        list[str] | None, typer.Option("--plan", metavar="NAME", help="Only on this plan (repeatable).")
-    ] = None,
-    pool: Annotated[
-        list[str] | None, typer.Option("--pool", metavar="NAME", help="Only from this pool (repeatable).")
-    ] = None,
-    tag: Annotated[
-        list[str] | None, typer.Option("--tag", metavar="TAG", help="Only with this tag (repeatable: with all).")
-    ] = None,
+    state: StatesFlag = None,
+    plan: PlansFlag = None,
+    pool: PoolsFlag = None,
+    tag: TagsFlag = None,
     search: Annotated[
         str,
         typer.Option(
@@ -136,7 +126,7 @@ async def list_clients(
     from clientorg.api.clientorg import OrgState
 
     selection = Selection(
-        states=known_states(several(state), [*OrgState]),
+        states=known_values("--state", "state", several(state), [*OrgState]),
         plans=several(plan),
         pools=several(pool),
         tags=several(tag),

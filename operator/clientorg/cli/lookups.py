@@ -67,11 +67,13 @@ class Lookups:
 
     async def clients(self, position: Position) -> Candidates:
         """Names of the clients that the command is for, with what people call them and their state."""
-        wanted = _SUITED.get(position.command.name or "")
+        command = position.command.name or ""
+        wanted, unsuited = _SUITED.get(command), _UNSUITED.get(command, ())
         return [
             _described(item)
             for item in await self._clients()
             if wanted is None or (item["spec"].get("state") or "Active") in wanted
+            if state_of(item) not in unsuited
         ]
 
     async def messages(self, position: Position) -> Candidates:
@@ -162,6 +164,16 @@ class Lookups:
                     found.setdefault(row.license, f"{number(row.available)} available in {row.pool}")
         return list(found.items())
 
+    async def transactions(self, position: Position) -> Candidates:
+        """Posted transactions, which can be reversed."""
+        from clientorg.cluster.resources import POINT_TRANSACTIONS
+
+        return [
+            (item["metadata"]["name"], f"{item['spec']['kind']} of {number(item['spec']['amount'])}")
+            for item in await self._items(POINT_TRANSACTIONS, self._session.namespace)
+            if (item.get("status") or {}).get("phase") == "Posted" and item["spec"]["kind"] != "Reversal"
+        ]
+
     async def tags(self, position: Position) -> Candidates:
         """Tags in use."""
         return [(tag, "") for tag in sorted({t for c in await self._clients() for t in c["spec"].get("tags") or ()})]
@@ -174,6 +186,14 @@ _SUITED = {
     "reactivate": ("Deactivated",),
 }
 """By command: the spec.state that it makes sense for."""
+
+_WORKING = ("Active", "Paused", "Deactivated", "Terminated", "Purged", "Deleting")
+_UNSUITED = {
+    "approve": (*_WORKING, "Rejected"),
+    "reject": (*_WORKING, "Rejected"),
+    "terminate": ("Terminated", "Deleting"),
+}
+"""By command: the status.state that it makes no sense for."""
 
 
 def _told(entry: Json) -> tuple[str, str]:

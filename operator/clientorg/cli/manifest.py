@@ -23,6 +23,9 @@ class Draft:
     licenses: dict[str, int] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
     admins: list[Json] = field(default_factory=list)
+    contracted_users: int | None = None
+    reseller: dict[str, str] = field(default_factory=dict)
+    requested_by: str | None = None
 
     def missing(self) -> list[Field]:
         """Required text fields that are not known yet, in the order of the flags."""
@@ -48,6 +51,12 @@ class Draft:
             spec["tags"] = self.tags
         if self.admins:
             spec["admins"] = self.admins
+        if self.contracted_users is not None:
+            spec["contractedUsers"] = self.contracted_users
+        if self.reseller:
+            spec["reseller"] = self.reseller
+        if self.requested_by:
+            spec["requestedBy"] = self.requested_by
         metadata = {"name": self.name, **({"namespace": namespace} if namespace else {})}
         return {"apiVersion": API_VERSION, "kind": "ClientOrg", "metadata": metadata, "spec": spec}
 
@@ -68,6 +77,19 @@ def parse_licenses(values: Iterable[str]) -> dict[str, int]:
             raise InputError(f"--license: {plain(name)!r} is given twice; give each license once")
         licenses[name] = parse_count(count, f"--license {plain(name)}")
     return licenses
+
+
+def parse_reseller(name: str | None, email: str | None, reference: str | None) -> dict[str, str]:
+    """Who sold to the client; empty where nobody else did.
+
+    Raises:
+        InputError: something of the reseller is given, and not the name.
+    """
+    found = {"name": name, "email": email, "reference": reference}
+    given = {key: value for key, value in found.items() if value}
+    if given and "name" not in given:
+        raise InputError("--reseller: the name is required where --reseller-email or --reseller-reference is given")
+    return given
 
 
 _ROLES: Mapping[str, str] = {"full": "Full", "readonly": "ReadOnly", "read-only": "ReadOnly"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clientorg.api.meta import ANNOTATION_RESEND
+from clientorg.api.notifications import NotificationKind
 from clientorg.cli import clock
 from clientorg.cli.app import command
 from clientorg.cli.options import PROGRAM, DataOutput, DryRun, DryRunFlag, OutputFlag, Target, WaitFlag, YesFlag
@@ -168,11 +169,17 @@ async def _chosen(session: Session, client: Json, wanted: str) -> tuple[str, tup
         raise InputError(f"--resend: {_silent(plan_name)}")
     outbox = from_status((client.get("status") or {}).get("outbox") or ())
     entry = find(outbox, wanted)
+    if entry is None and wanted == NotificationKind.DELIVERY and _was_delivered(client):
+        return wanted, ways  # the operator writes it anew
     if entry is None:
         listed = ", ".join(dict.fromkeys([*(e.kind for e in outbox), *(e.key for e in outbox)]))
         there_are = f"give one of: {listed}" if listed else "nothing was sent to it so far"
         raise InputError(f"--resend: there is no message {plain(wanted)!r}; {there_are}")
     return entry.key, ways
+
+
+def _was_delivered(client: Json) -> bool:
+    return bool(((client.get("status") or {}).get("workspace") or {}).get("readyTime"))
 
 
 def _report(name: str, asked: Asked, dry_run: DryRun, output: DataOutput) -> None:

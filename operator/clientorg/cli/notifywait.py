@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clientorg.api.notifications import DeliveryState
 from clientorg.cli.exits import NotReachedError
+from clientorg.cli.messagerows import find
 from clientorg.cli.waiting import wait_until
 from clientorg.domain.messages import Entry, from_status
 from clientorg.errors import ClientOrgError
@@ -70,7 +71,7 @@ def is_sent(name: str, stamp: str, key: str, ways: tuple[str, ...] | None, item:
 
 def _entry(item: Json, key: str) -> Entry | None:
     outbox = from_status((item.get("status") or {}).get("outbox") or ())
-    return next((entry for entry in outbox if entry.key == key), None)
+    return find(outbox, key)  # by its kind where the operator has to write it anew
 
 
 def how_it_stands(key: str, item: Json | None) -> str:

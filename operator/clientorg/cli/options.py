@@ -72,6 +72,16 @@ class DataOutput(StrEnum):
     YAML = "yaml"
 
 
+class ReportOutput(StrEnum):
+    """How a report is printed that may go into a spreadsheet too."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    CSV = "csv"
+
+
 OutputFlag = Annotated[DataOutput, typer.Option("--output", "-o", help="How to print.")]
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 """Kubernetes' own annotation for why an object was changed (`kubectl rollout history` shows it)."""
@@ -82,8 +92,29 @@ ReasonFlag = Annotated[
     ),
 ]
 NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME", help="Names of the clients.")]
+ForceFlag = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Change the cluster although Argo CD or Flux manages the object, and undoes it at its next sync.",
+    ),
+]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 WaitFlag = Annotated[
     str,
     typer.Option("--wait", metavar="[=DURATION]", help="Wait until the operator has done it, at most so long."),
+]
+
+SelectorFlag = Annotated[
+    str | None, typer.Option("--selector", "-l", metavar="QUERY", help="Label selector, for example tier=gold.")
+]
+StatesFlag = Annotated[
+    list[str] | None, typer.Option("--state", metavar="STATE", help="Only in this state (repeatable).")
+]
+PlansFlag = Annotated[list[str] | None, typer.Option("--plan", metavar="NAME", help="Only on this plan (repeatable).")]
+PoolsFlag = Annotated[
+    list[str] | None, typer.Option("--pool", metavar="NAME", help="Only from this pool (repeatable).")
+]
+TagsFlag = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="TAG", help="Only with this tag (repeatable: with all).")
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +24,8 @@ from clientorg.cli.allocation import (
 )
 from clientorg.cli.app import command
 from clientorg.cli.exits import NotReachedError
-from clientorg.cli.options import DryRun, DryRunFlag, Target, WaitFlag, YesFlag
+from clientorg.cli.gitguard import guard
+from clientorg.cli.options import DryRun, DryRunFlag, ForceFlag, Target, WaitFlag, YesFlag
 from clientorg.cli.rows import condition
 from clientorg.cli.session import LICENSE_WARNINGS, connect
 from clientorg.cli.table import table
@@ -49,6 +51,7 @@ class Wish:
     to: int | None
     by: int | None
     source: str | None
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,13 +92,14 @@ async def reallocate(
     ] = None,
     yes: YesFlag = False,
     wait: WaitFlag = "false",
+    force: ForceFlag = False,
     dry_run: DryRunFlag = DryRun.NONE,
 ) -> None:
     """Adjust licenses, or move them between clients.
 
     Shows a table of before and after, and asks on a terminal. Never below what is used.
     """
-    wish = Wish(name, license_name, *_amounts(to, by, source), source)
+    wish = Wish(name, license_name, *_amounts(to, by, source), source, force)
     seconds = parse_wait(wait)
     async with connect(target) as session:
         await _reallocate(session, wish, ask=not yes and interactive(), dry_run=dry_run, wait_seconds=seconds)
@@ -122,7 +126,7 @@ def _amounts(to: str | None, by: str | None, source: str | None) -> tuple[int | 
 async def _reallocate(session: Session, wish: Wish, *, ask: bool, dry_run: DryRun, wait_seconds: float | None) -> None:
     agreed: Plan | None = None
     for attempt in range(TRIES):
-        read = await _read(session, wish)
+        read = await look(session, wish)
         if read.plan.is_move or read.plan.available_after is not None:
             # What the pool lacks we say ourselves; of a move the policy sees only the receiver's half.
             session.warnings.muted_policies.add(LICENSE_WARNINGS)
@@ -130,6 +134,8 @@ async def _reallocate(session: Session, wish: Wish, *, ask: bool, dry_run: DryRu
             say(f"clientorg.clientorg.dev/{wish.client} unchanged: it has {number(read.plan.changes[0].after)} "
                 f"{wish.license} already")  # fmt: skip
             break
+        if attempt == 0:
+            guard(_patches(read), force=wish.force, dry_run=dry_run)
         if agreed is None or _numbers(agreed) != _numbers(read.plan):
             _show(read.plan)
         try:
@@ -142,7 +148,7 @@ async def _reallocate(session: Session, wish: Wish, *, ask: bool, dry_run: DryRu
             if ask and (agreed is None or _numbers(agreed) != _numbers(read.plan)) and not confirm("Go on?"):
                 raise InputError("nothing was changed")
             agreed = read.plan
-            await _write(session, read)
+            await carry_out(session, read)
         except ConflictError:
             if attempt == TRIES - 1:
                 raise
@@ -153,7 +159,12 @@ async def _reallocate(session: Session, wish: Wish, *, ask: bool, dry_run: DryRu
         await _wait(session, read.plan, wait_seconds)
 
 
-async def _read(session: Session, wish: Wish) -> Read:
+async def look(session: Session, wish: Wish) -> Read:
+    """The clients and the pool, and what the wish makes of them.
+
+    Raises:
+        InputError: it cannot be.
+    """
     import asyncio
 
     from clientorg.cluster.resources import CLIENT_ORGS, QUOTA_POOLS
@@ -206,21 +217,28 @@ def _report(plan: Plan, dry_run: DryRun) -> None:
         )
 
 
+def _patches(read: Read) -> Iterator[tuple[Json, Json]]:
+    """Each client that changes, and what is written into it."""
+    from clientorg.cli.transfer import receiver_patch
+
+    for change in read.plan.changes:
+        is_raised = read.source is not None and change is read.plan.changes[0]
+        client = read.client(change)
+        yield client, receiver_patch(client, read.plan) if is_raised else licenses_patch(client, change)
+
+
 async def _rehearse(session: Session, read: Read, dry_run: DryRun) -> None:
     """Have the server check every write before the first is made."""
-    from clientorg.cli.transfer import receiver_patch
     from clientorg.cluster.resources import CLIENT_ORGS
 
     if dry_run is DryRun.CLIENT:
         return
-    for change in read.plan.changes:
-        patch = licenses_patch(read.client(change), change)
-        if read.source is not None and change is read.plan.changes[0]:
-            patch = receiver_patch(read.receiver, read.plan)
-        await session.api.patch(CLIENT_ORGS, session.namespace, change.client, patch, dry_run=True)
+    for client, patch in _patches(read):
+        await session.api.patch(CLIENT_ORGS, session.namespace, client["metadata"]["name"], patch, dry_run=True)
 
 
-async def _write(session: Session, read: Read) -> None:
+async def carry_out(session: Session, read: Read) -> None:
+    """Carry it out, on the very versions that were read. Raises ConflictError when they are not there any more."""
     from clientorg.cli.transfer import Transfer
     from clientorg.cluster.resources import CLIENT_ORGS
 

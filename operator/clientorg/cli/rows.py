@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from clientorg.cli.text import number, timestamp
+from clientorg.cli.text import number
+from clientorg.domain.points_record import status_points
+from clientorg.domain.timestamps import timestamp
 from clientorg.domain.usage import percent_used
 
 Json = dict[str, Any]
@@ -69,6 +71,11 @@ class ClientRow:
     pause_reasons: tuple[str, ...]
     deactivated_since: datetime | None
     purge_after: datetime | None
+    users_contracted: int | None = None
+    users_used: int | None = None
+    balance: int | None = None
+    ends: datetime | None = None
+    """When the contract ends, or ended."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -131,7 +138,8 @@ def client_row(item: Json) -> ClientRow:
     metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
     contact, workspace = spec.get("contact") or {}, status.get("workspace") or {}
     pending, ready = status.get("pending") or {}, condition(item, "Ready")
-    deactivation = status.get("deactivation") or {}
+    deactivation, users = status.get("deactivation") or {}, status.get("users") or {}
+    termination = status.get("termination") or {}
     is_purged = "purgedTime" in deactivation
     return ClientRow(
         namespace=metadata.get("namespace", ""),
@@ -159,6 +167,10 @@ def client_row(item: Json) -> ClientRow:
         pause_reasons=tuple(status.get("pauseReasons") or ()),
         deactivated_since=timestamp(deactivation.get("since")),
         purge_after=None if is_purged else timestamp(deactivation.get("purgeAfter")),
+        users_contracted=users.get("contracted"),
+        users_used=users.get("used"),
+        balance=status_points(item).get("balance"),
+        ends=timestamp(termination.get("executedTime") or termination.get("scheduledTime")),
     )
 
 

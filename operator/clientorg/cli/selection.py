@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clientorg.cli.rows import ClientRow
-from clientorg.cli.text import joined
+from clientorg.cli.text import joined, plain
 from clientorg.errors import InputError
 
 
@@ -76,16 +76,19 @@ def several(values: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(part for value in values or () for part in (p.strip() for p in value.split(",")) if part)
 
 
-def known_states(values: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
-    """The states in the API's spelling.
+def known_values(flag: str, what: str, values: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Values of a flag in the API's spelling.
+
+    Args:
+        what: one of them is called.
 
     Raises:
         InputError: one is none of the API's.
     """
-    by_fold = {state.casefold(): state for state in known}
+    by_fold = {value.casefold(): value for value in known}
     unknown = [value for value in values if value.casefold() not in by_fold]
     if unknown:
-        raise InputError(f"--state: there is no state {unknown[0]!r}; it is one of {joined(known, 'or')}")
+        raise InputError(f"{flag}: there is no {what} {plain(unknown[0])!r}; it is one of {joined(known, 'or')}")
     return tuple(dict.fromkeys(by_fold[value.casefold()] for value in values))
 
 
@@ -105,6 +108,8 @@ SORT_KEYS: dict[str, Callable[[ClientRow], Any]] = {
     "remaining": lambda row: row.granted - row.used,
     "percent": lambda row: row.share_used,
     "purge-after": lambda row: row.purge_after.timestamp() if row.purge_after else float("inf"),
+    "balance": lambda row: row.balance if row.balance is not None else float("inf"),
+    "ends": lambda row: row.ends.timestamp() if row.ends else float("inf"),
     "queue": lambda row: row.queue_position if row.queue_position is not None else float("inf"),
 }
 

@@ -57,8 +57,14 @@ class Session:
 
 
 @asynccontextmanager
-async def connect(target: Target, *, timeout_seconds: float = 30.0) -> AsyncIterator[Session]:
+async def connect(
+    target: Target, *, timeout_seconds: float = 30.0, field_manager: str | None = None, act_as: str | None = None
+) -> AsyncIterator[Session]:
     """Open the connection; the server is not asked yet.
+
+    Args:
+        field_manager: who owns what is written; the command itself where none is given.
+        act_as: whom to impersonate; nobody, or whom the kubeconfig says, where none is given.
 
     Raises:
         ConfigurationError: there are no usable credentials.
@@ -70,7 +76,14 @@ async def connect(target: Target, *, timeout_seconds: float = 30.0) -> AsyncIter
     warnings = Warnings()
     _check_kubeconfig(target)
     source = Source(kubeconfig=target.kubeconfig, context=target.context)
-    api = await Api.connect(source, component=COMPONENT, on_warning=warnings.take, timeout_seconds=timeout_seconds)
+    api = await Api.connect(
+        source,
+        component=COMPONENT,
+        field_manager=field_manager,
+        act_as=act_as,
+        on_warning=warnings.take,
+        timeout_seconds=timeout_seconds,
+    )
     async with api:
         yield Session(api, target.namespace or api.credentials.default_namespace, warnings)
 

@@ -16,6 +16,7 @@ from clientorg.cli.staying import stay_lines
 from clientorg.domain import lifecycle
 from clientorg.domain.lifecycle import Deactivation, Terms
 from clientorg.domain.records import deactivation_of
+from clientorg.domain.timestamps import timestamp
 from clientorg.errors import InputError
 
 Json = dict[str, Any]
@@ -103,6 +104,12 @@ def check(view: View) -> None:
     where = f"{row.name} -n {row.namespace}"
     if view.client["metadata"].get("deletionTimestamp"):
         raise InputError(f"{row.name} is being deleted; there is no way back")
+    executed = timestamp((view.status.get("termination") or {}).get("executedTime"))
+    if executed is not None:
+        raise InputError(
+            f"the contract of {row.name} was terminated on {view.calendar.full(executed)}: nothing runs in it, and "
+            f"there is no way back. To see what comes:  {PROGRAM} timeline {where}"
+        )
     record = deactivation_of(view.status)
     if record is not None and action is not Action.DEACTIVATE:
         _check_not_gone(view, record)

@@ -60,28 +60,32 @@ def is_reached(action: Action, name: str, written: Json, item: Json | None) -> b
     is_deactivated = bool(status.get("deactivation"))
     match action:
         case Action.PAUSE:
-            return "Requested" in reasons and _has_stopped(item)
+            return "Requested" in reasons and has_stopped(item)
         case Action.DEACTIVATE:
-            return is_deactivated and ("purgedTime" in status["deactivation"] or _has_stopped(item))
+            return is_deactivated and ("purgedTime" in status["deactivation"] or has_stopped(item))
         case Action.RESUME | Action.REACTIVATE:
             if is_deactivated or "Requested" in reasons:
                 return False
-            _check_may_run(name, item)
-            return status.get("state") == "Active" and condition(item, "Ready").get("status") == "True"
+            return may_run(name, item)
 
 
-def _has_stopped(item: Json) -> bool:
+def has_stopped(item: Json) -> bool:
     """Whether nothing runs any more, or nothing was built that could."""
     workspace = condition(item, "WorkspaceReady")
     is_unbuilt = workspace.get("status") != "True" and workspace.get("reason") == "Provisioning"
     return condition(item, "PauseBlocked").get("reason") == "Stopped" or is_unbuilt
 
 
-def _check_may_run(name: str, item: Json) -> None:
-    """Who has the licenses and is paused for another reason stays so, however long one waits."""
+def may_run(name: str, item: Json) -> bool:
+    """Whether it runs.
+
+    Raises:
+        NotReachedError: it has the licenses and is paused for another reason, and stays so however long one waits.
+    """
     reasons = (item.get("status") or {}).get("pauseReasons") or ()
     if reasons and condition(item, "LicensesAllocated").get("status") == "True":
         raise NotReachedError(f"{name} stays paused: {condition(item, 'Paused').get('message') or ', '.join(reasons)}")
+    return (item.get("status") or {}).get("state") == "Active" and condition(item, "Ready").get("status") == "True"
 
 
 def how_it_stands(item: Json | None) -> str:

@@ -24,6 +24,10 @@ def stay_lines(client: Json, pool: Json | None, calendar: Calendar, now: datetim
         elif reason != "Requested":
             message = condition(client, "Paused").get("message") or "see its condition Paused"
             yield f"It stays paused for {reason}: {plain(message)}"
+            if reason == "NegativeBalance":
+                yield f"  {PROGRAM} points add {row.name} -n {row.namespace} …   # until it is not below zero any more"
+            elif reason == "Hold":
+                yield f"  {PROGRAM} release {row.name} -n {row.namespace}"
 
 
 def exhausted_lines(client: Json, pool: Json | None, calendar: Calendar, now: datetime) -> Iterator[str]:

@@ -60,19 +60,19 @@ def interactive() -> bool:
 
 def confirm(question: str) -> bool:
     """Ask yes or no; no is the default. Ctrl-C and Ctrl-D raise typer.Abort."""
-    with _interruptible():
+    with interruptible():
         return typer.confirm(question, default=False, err=True)
 
 
 def ask(question: str, default: str | None = None) -> str:
     """Ask for a line of text. Ctrl-C and Ctrl-D raise typer.Abort."""
-    with _interruptible():
+    with interruptible():
         return str(typer.prompt(question, default=default, err=True)).strip()
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end a question: in asyncio.run the first one only cancels the task, which is stuck in the question."""
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a question or a long write: in asyncio.run the first one only cancels the task, which is stuck."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from clientorg.api.meta import MAX_QUANTITY
+from clientorg.domain.timestamps import timestamp
 from clientorg.errors import InputError
 
 _SAFE_CONTROL = {"\n", "\t"}
@@ -50,16 +51,6 @@ def joined(items: Iterable[str], last: str = "and") -> str:
     if len(words) < 2:
         return "".join(words)
     return ", ".join(words[:-1]) + f" {last} {words[-1]}"
-
-
-def timestamp(text: str | None) -> datetime | None:
-    """An RFC 3339 time as Kubernetes writes it; None when absent or malformed."""
-    if not text:
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def age(since: str | datetime | None, now: datetime) -> str:
@@ -121,3 +112,17 @@ def parse_count(text: str, flag: str) -> int:
     if value > MAX_QUANTITY:
         raise InputError(f"{flag}: {value:,} is more than the largest quantity, {MAX_QUANTITY:,} (2^53)")
     return value
+
+
+def checked_text(flag: str, text: str | None, most: int) -> str | None:
+    """A line of text for people.
+
+    Raises:
+        InputError: it is empty or too long.
+    """
+    if text is None:
+        return None
+    line = plain(text).strip()
+    if not line or len(line) > most:
+        raise InputError(f"{flag}: a line of text of at most {most} characters")
+    return line

@@ -13,6 +13,7 @@ from clientorg.cli import clock
 from clientorg.cli.app import command
 from clientorg.cli.dates import Calendar, calendar_of, relative
 from clientorg.cli.options import DataOutput, OutputFlag, Target
+from clientorg.cli.planrules import rules_or_none
 from clientorg.cli.related import read_terms
 from clientorg.cli.session import connect
 from clientorg.cli.table import Cell, as_document, cells, table
@@ -33,6 +34,16 @@ _COLORS: dict[str, Color] = {
     "Stalled": "red",
     "PauseBlocked": "red",
     "MessagesFail": "red",
+    "Rejected": "red",
+    "BalanceNegative": "red",
+    "PausedForBalance": "red",
+    "ApprovalOverdue": "red",
+    "TooManyUsers": "red",
+    "Terminated": "red",
+    "Termination": "red",
+    "ApprovalDue": "yellow",
+    "Charge": "cyan",
+    "Approved": "green",
     "Deactivated": "yellow",
     "Paused": "yellow",
     "NotReady": "yellow",
@@ -68,18 +79,26 @@ async def show_timeline(
 ) -> None:
     """Show what happened to a client and what comes.
 
-    Grants, pauses, thresholds, messages, Events, and of a deactivated one the reminders and the deletion: what was and
-    what will be in one list. The API server keeps Events for an hour by default; the rest is from the client's status.
+    Approval, grants, pauses, thresholds, charges, messages, Events, contract's end, reminders and deletion: what was
+    and what will be in one list. The API server keeps Events for an hour by default; the rest is from the client's
+    status.
     """
+    from clientorg.cli.accountentries import account_entries
     from clientorg.cli.describe import gather
     from clientorg.cli.timelinerows import timeline
 
     now = clock.now()
     async with connect(target) as session:
         facts = await gather(session, name)
-    calendar = calendar_of(facts.plan, utc=utc)
+    calendar, rules = calendar_of(facts.plan, utc=utc), rules_or_none(facts.plan)
     entries = timeline(
-        facts.client, facts.pool, read_terms(facts.plan), facts.events or (), calendar_of(facts.plan), now
+        facts.client,
+        facts.pool,
+        read_terms(facts.plan),
+        facts.events or (),
+        calendar_of(facts.plan),
+        now,
+        account_entries(facts.client, rules.billing if rules is not None else None, now),
     )
     if output is DataOutput.TABLE:
         for text in page(entries, calendar, now, color=colored(sys.stdout)):
@@ -91,7 +110,8 @@ async def show_timeline(
     if facts.events is None:
         note("(Events are not shown: no right to read them)")
     if facts.plan is None:
-        note("(times are in UTC and reminders not shown: the plan is not there, or there is no right to read it)")
+        why = "the plan is not there, or there is no right to read it"
+        note(f"(times are in UTC, reminders and charges not shown: {why})")
     if facts.pool is None:
         note("(when counts begin anew is not shown: the pool is not there, or there is no right to read it)")
 

@@ -15,12 +15,12 @@ from typing import Any
 from clientorg.cli.dates import Calendar, next_period
 from clientorg.cli.rows import client_row
 from clientorg.cli.schedule import ReminderState, expected_purge, reminder_steps, reminder_text
-from clientorg.cli.text import number, timestamp
+from clientorg.cli.text import number
 from clientorg.domain import lifecycle
 from clientorg.domain.lifecycle import Deactivation, Terms
 from clientorg.domain.messages import Delivery, Outbox, from_status
 from clientorg.domain.records import deactivation_of
-from clientorg.domain.timestamps import rfc3339
+from clientorg.domain.timestamps import rfc3339, timestamp
 
 Json = dict[str, Any]
 
@@ -72,8 +72,9 @@ def timeline(
     events: Iterable[Json],
     calendar: Calendar,
     now: datetime,
+    more: Iterable[Entry] = (),
 ) -> list[Entry]:
-    """Everything, the oldest first; what is due now stands between the past and what is to come."""
+    """Everything, with `more`, the oldest first; what is due now stands between the past and what is to come."""
     status = client.get("status") or {}
     messages = from_status(status.get("outbox") or ())
     found = [
@@ -82,6 +83,7 @@ def timeline(
         *_messages(messages),
         *_deactivation(status, terms, now),
         *_periods(client, pool, calendar, now),
+        *more,
     ]
     known = {(entry.what, entry.time.replace(microsecond=0)) for entry in found}
     told = [entry for entry in _events(events) if (entry.what, entry.time.replace(microsecond=0)) not in known]
@@ -118,6 +120,8 @@ _TOLD = {
     ("PauseBlocked", "True"): "PauseBlocked",
     ("UsageReported", "False"): "UsageStale",
     ("NotificationFailing", "True"): "MessagesFail",
+    ("ApprovalOnTarget", "False"): "ApprovalOverdue",
+    ("UsersOverLimit", "True"): "TooManyUsers",
 }
 """By type and status of a condition: what became true at its lastTransitionTime. Of the others it is no news."""
 

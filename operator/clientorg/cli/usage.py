@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +14,7 @@ from clientorg.cli import clock
 from clientorg.cli.app import command
 from clientorg.cli.columns import STATE_COLORS, percent_cell
 from clientorg.cli.dates import Calendar, calendar_of
-from clientorg.cli.options import Target
+from clientorg.cli.options import ReportOutput, Target
 from clientorg.cli.related import list_or_none, read_or_none
 from clientorg.cli.session import connect
 from clientorg.cli.table import Cell, as_csv, as_document, cells, table
@@ -39,16 +38,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-class Output(StrEnum):
-    """How usage is printed."""
-
-    TABLE = "table"
-    WIDE = "wide"
-    JSON = "json"
-    YAML = "yaml"
-    CSV = "csv"
-
-
 @command(
     "usage",
     examples="""
@@ -63,7 +52,7 @@ class Output(StrEnum):
 async def show_usage(
     target: Target,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Name of the client; absent: all.")] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="How to print.")] = Output.TABLE,
+    output: Annotated[ReportOutput, typer.Option("--output", "-o", help="How to print.")] = ReportOutput.TABLE,
     all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", "-A", help="The clients of all agencies.")
     ] = False,
@@ -85,7 +74,7 @@ async def show_usage(
             uses = [use]
         else:
             uses, hidden = await _all(session, None if all_namespaces else session.namespace, now)
-    if name is not None and output in (Output.TABLE, Output.WIDE):
+    if name is not None and output in (ReportOutput.TABLE, ReportOutput.WIDE):
         for text in page(uses[0], now, color=colored(sys.stdout), headers=not no_headers):
             say(text)
     else:
@@ -144,16 +133,16 @@ def _key(item: Json) -> tuple[str, str]:
 
 
 def _print(
-    uses: Sequence[ClientUse], output: Output, now: datetime, *, single: bool, headers: bool, namespaces: bool
+    uses: Sequence[ClientUse], output: ReportOutput, now: datetime, *, single: bool, headers: bool, namespaces: bool
 ) -> None:
-    if output is Output.CSV:
+    if output is ReportOutput.CSV:
         rows = [row for use in uses for row in csv_rows(use)]
         sys.stdout.write(as_csv(CSV_HEADER, rows, headers=headers))
-    elif output in (Output.JSON, Output.YAML):
+    elif output in (ReportOutput.JSON, ReportOutput.YAML):
         whole = document(uses[0]) if single else {"clients": [document(use) for use in uses]}
-        sys.stdout.write(as_document(whole, yaml=output is Output.YAML))
+        sys.stdout.write(as_document(whole, yaml=output is ReportOutput.YAML))
     elif uses:
-        wide = output is Output.WIDE
+        wide = output is ReportOutput.WIDE
         body = [_row(use, item, now, wide=wide, namespaces=namespaces) for use in uses for item in use.licenses]
         for text in table(_header(wide=wide, namespaces=namespaces), body, color=colored(sys.stdout), headers=headers):
             say(text)

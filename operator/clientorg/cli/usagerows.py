@@ -9,8 +9,8 @@ from typing import Any
 
 from clientorg.cli.dates import Calendar, next_period
 from clientorg.cli.rows import client_row, condition
-from clientorg.cli.text import age, timestamp
-from clientorg.domain.timestamps import rfc3339
+from clientorg.cli.text import age
+from clientorg.domain.timestamps import rfc3339, timestamp
 
 Json = dict[str, Any]
 
