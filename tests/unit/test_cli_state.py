@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from clientorg.cli.statechange import Action, View, check
 from clientorg.cli.stateflow import state_patch
 from clientorg.cli.statepreview import document, in_turn, lines, needs, returns
 from clientorg.cli.statewait import how_it_stands, is_reached
+from clientorg.dashboard.stateactions import agreement
 from clientorg.domain.lifecycle import Terms
 from clientorg.domain.usage import is_exhausted
 from clientorg.errors import InputError
@@ -32,6 +33,7 @@ TERMS = Terms(3, (30, 1), 1, TOKYO)
 PLAN: Json = {"metadata": {"name": "standard"}, "spec": {"notifications": {"fromAddress": "a@b.example"}}}
 DEACTIVATED: Json = {"since": "2026-11-01T00:00:00Z", "purgeAfter": "2027-02-01T00:00:00Z"}
 PURGING = DEACTIVATED | {"purgeStartedTime": "2027-02-01T00:00:00Z"}
+TERMINATED = {"executedTime": "2026-11-01T00:00:00Z"}
 PURGED = PURGING | {"purgedTime": "2027-02-01T00:01:00Z"}
 
 
@@ -57,7 +59,9 @@ def working(state: str | None = "Active", *, used: int | None = None, **status: 
         (Action.RESUME, working("Deactivated"), "kubectl clientorg reactivate acme -n agency"),
         (Action.RESUME, working(pauseReasons=["QuotaExhausted"], used=500), "--license visitors --by"),
         (Action.RESUME, working(pauseReasons=["NegativeBalance"]), "stays paused for NegativeBalance"),
+        (Action.RESUME, working(pauseReasons=["NegativeBalance"]), "kubectl clientorg points add acme -n agency"),
         (Action.REACTIVATE, working("Paused"), "kubectl clientorg resume acme -n agency"),
+        *((action, working(termination=TERMINATED), "was terminated on 2026-11-01 09:00 JST") for action in Action),
         (Action.REACTIVATE, working("Deactivated", deactivation=PURGING), "there is no way back"),
         (Action.REACTIVATE, working("Deactivated", deactivation=PURGED), "delete acme -n agency --confirm acme"),
     ],
@@ -168,6 +172,16 @@ def test_a_deactivation_shows_licenses_and_dates() -> None:
         (1, "2027-02-24T09:00:00Z"),
     ]
     assert data["purgeAfter"] == data["expectedPurge"] == "2027-02-25T09:00:00Z"
+
+
+def test_who_reads_for_a_while_agrees_to_what_was_read() -> None:
+    """The dashboard compares what was shown with what would be done; seconds that went by are no difference, days are."""
+    read = view(Action.DEACTIVATE, working(used=2))
+    later = replace(read, now=read.now + timedelta(minutes=9, seconds=1))
+    assert document(later) != document(read), "the moments do move"
+    assert agreement(later) == agreement(read)
+    assert agreement(replace(read, now=read.now + timedelta(days=1))) != agreement(read)
+    assert agreement(view(Action.DEACTIVATE, working(used=3))) != agreement(read)
 
 
 def test_what_is_used_of_a_monthly_license_stays_until_the_next_month() -> None:

@@ -1,0 +1,338 @@
+"""The dashboard in a real browser, on a real API server with the operator at work (FEATURES W1-W14, X4)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from clientorg.cluster.resources import ORG_PLANS
+from tests.browser.chromium import ChromiumUnavailableError, find_chromium
+from tests.browser.dashboard import Dashboard, Visitor, running, visiting, write_kubeconfig
+from tests.browser.relay import Relay
+from tests.cluster import pointverbs
+from tests.cluster.conftest import _agencies
+from tests.cluster.operators import Operators
+from tests.cluster.verbs import Agency, Client
+from tests.controlplane.choose import Cluster
+from tests.support import builders
+from tests.support.kube import Kube
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+MANAGER, SUPPORT, SALES = "manager@kyoto.example", "support@kyoto.example", "sales@kyoto.example"
+PICTURES: Final = os.environ.get("CLIENTORG_PICTURES")
+"""A folder for pictures of every page, for those who look at them."""
+PAGES: Final = (
+    "/", "/clients", "/clients?q=nobody", "/clients/acme", "/approvals", "/points", "/points/replenish",
+    "/clients/acme/pause", "/clients/acme/deactivate", "/clients/acme/reallocate?license=visitors&quantity=200",
+    "/clients/acme/top-up?amount=500", "/clients/globex/approve", "/clients/nobody",
+)  # fmt: skip
+SECONDS: Final = 60_000.0
+"""What a busy machine may take, in milliseconds."""
+
+
+def bind(api: Kube, agency: str, user: str, *roles: str) -> None:
+    """Give somebody ClusterRoles in the agency."""
+    for role in roles:
+        api.create(
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": f"{role}-{user.partition('@')[0]}", "namespace": agency},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+                "subjects": [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}],
+            }
+        )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; without one the tests are skipped, and say why."""
+    try:
+        chromium = find_chromium()
+    except ChromiumUnavailableError as error:
+        pytest.skip(str(error))
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium.program,
+            env=dict(chromium.environment),
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def agency(cluster: Cluster, api: Kube, operators_of_session: Operators) -> Iterator[Agency]:
+    """An agency with points, a client that works, one that waits for an approval, and people with roles."""
+    operators_of_session.shared()
+    with _agencies(cluster, api) as open_one:
+        agency = open_one()
+        bind(api, agency.name, MANAGER, "clientorg-agency-owner", "clientorg-approver")
+        bind(api, agency.name, SUPPORT, "clientorg-agency-support")
+        agency.plan.set(billing=pointverbs.BILLING)
+        manual = builders.plan(agency.name, "manual")
+        api.create({**manual, "spec": {"approval": "Manual"}})
+        assert api.find(ORG_PLANS, "manual", agency.name)
+        acme = {"displayName": "Acme K.K.", "tags": ["vip"], "contractedUsers": 25}
+        agency.ready_client("acme", licenses={"visitors": 100}, **acme)
+        for name in ("globex", "initech"):
+            agency.client(name, plan="manual", requestedBy=SALES)
+            Client(api, agency.name, name).expect_state_of("PendingApproval")
+        pointverbs.purchase(agency, 5000)
+        yield agency
+
+
+@pytest.fixture(scope="module")
+def dashboard(agency: Agency, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """The manager's."""
+    folder = tmp_path_factory.mktemp("manager")
+    kubeconfig = write_kubeconfig(agency.kube.access, MANAGER, folder / "kubeconfig")
+    with running(kubeconfig, agency.name, folder) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def manager(browser: Browser, dashboard: Dashboard) -> Iterator[Visitor]:
+    """The manager's browser. The first test of the module enters; nobody else can by that link."""
+    with visiting(browser, dashboard) as visitor:
+        yield visitor
+
+
+def choose(page: Page, language: str, theme: str) -> None:
+    """As a person does, by the two menus."""
+    if page.locator("html").get_attribute("lang") != language:
+        page.locator("#language").select_option(language)
+        page.wait_for_selector(f"html[lang={language}]")
+    if page.locator("html").get_attribute("data-theme") != theme:
+        page.locator("#theme").select_option(theme)
+        page.wait_for_selector(f"html[data-theme={theme}]")
+
+
+LOOKS: Final = (("en", "light"), ("en", "dark"), ("ja", "dark"), ("cs", "light"), ("hi", "light"))
+
+
+@pytest.mark.parametrize(("language", "theme"), LOOKS)
+def test_every_page_is_accessible_in_every_language(manager: Visitor, language: str, theme: str) -> None:
+    """Axe finds nothing, no script fails, and nothing is wider than the window."""
+    manager.go("/")
+    choose(manager.page, language, theme)
+    for path in PAGES:
+        answer = manager.page.goto(manager.origin + path)
+        assert answer is not None
+        assert answer.status == (404 if path.endswith("/nobody") else 200), path
+        expect(manager.page.locator("html")).to_have_attribute("lang", language)
+        manager.expect_accessible()
+        overflow = manager.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert overflow <= 0, (path, overflow)
+        if PICTURES:
+            name = path.strip("/").partition("?")[0].replace("/", "-") or "overview"
+            manager.shoot(Path(PICTURES), f"{name}-{language}-{theme}")
+    manager.complaints[:] = [text for text in manager.complaints if "404" not in text]  # the page that is not there
+    manager.expect_no_complaints()
+    manager.go("/")
+    choose(manager.page, "en", "light")
+
+
+def confirm(page: Page) -> None:
+    """Press the button that carries it out, and see that it was."""
+    page.locator("#confirm").click()
+    expect(page.locator("#notice")).to_be_visible(timeout=SECONDS)
+
+
+def look_for_a_while(page: Page) -> None:
+    """Read what is shown until the clock shows another second, as everybody does."""
+    page.wait_for_function("second => Math.floor(Date.now() / 1000) > second", arg=page.evaluate("Math.ceil(Date.now() / 1000)"))
+
+
+def test_a_client_is_approved_and_another_rejected(manager: Visitor, agency: Agency) -> None:
+    """Each with its preview; the page shows what the operator made of it, without being loaded again."""
+    page = manager.page
+    manager.go("/approvals")
+    page.locator("#approve-globex").click()
+    expect(page.locator("#h-preview")).to_be_visible()
+    expect(page.get_by_text(SALES)).to_be_visible()
+    confirm(page)
+    Client(agency.kube, agency.name, "globex").expect_ready()
+    page.locator("#reject-initech").click()
+    page.locator("#confirm").click()  # the reason is required
+    assert page.url.endswith("/clients/initech/reject")
+    page.locator("#reason").fill("not a customer of ours")
+    confirm(page)
+    expect(page.locator("#h-decided").locator("..").get_by_text("not a customer of ours")).to_be_visible(
+        timeout=SECONDS
+    )
+    expect(page.locator("#h-waiting .count")).to_have_text("0", timeout=SECONDS)
+    manager.expect_no_complaints()
+
+
+def test_licenses_are_reallocated(manager: Visitor, agency: Agency) -> None:
+    """Used, remaining and what the pool has are shown while the number is typed; too many are refused in words."""
+    page, acme = manager.page, Client(agency.kube, agency.name, "acme")
+    manager.go("/clients/acme")
+    page.locator("#do-reallocate").click()
+    page.locator("#quantity").press_sequentially("250")
+    expect(page.locator("#preview .before-after")).to_contain_text("+150", timeout=SECONDS)
+    confirm(page)
+    acme.expect_granted(visitors=250)
+    expect(page.locator("#h-licenses").locator("..")).to_contain_text("250", timeout=SECONDS)
+    manager.go("/clients/acme/reallocate")
+    page.locator("#quantity").press_sequentially("lots")
+    expect(page.locator("#preview [role=alert]")).to_contain_text("not a whole number", timeout=SECONDS)
+    assert acme.read()["spec"]["licenses"][0]["quantity"] == 250
+
+
+def test_what_changed_meanwhile_is_shown_again_before_it_is_done(manager: Visitor, agency: Agency) -> None:
+    """A confirmation is of what was shown, and of nothing else."""
+    page, acme = manager.page, Client(agency.kube, agency.name, "acme")
+    manager.go("/clients/acme/reallocate?license=visitors&quantity=300")
+    acme.ask_for(visitors=260)
+    page.locator("#confirm").click()
+    expect(page.locator("#preview [role=alert]")).to_be_visible(timeout=SECONDS)
+    assert acme.read()["spec"]["licenses"][0]["quantity"] == 260
+    confirm(page)
+    acme.expect_granted(visitors=300)
+    manager.complaints.clear()  # the browser tells of the 409
+
+
+def test_a_client_is_topped_up_once(manager: Visitor, agency: Agency) -> None:
+    """Both balances before and after; a form that is sent twice moves the points once."""
+    page, acme = manager.page, Client(agency.kube, agency.name, "acme")
+    manager.go("/clients/acme/top-up")
+    page.locator("#amount").press_sequentially("700")
+    expect(page.locator("#preview .before-after")).to_contain_text("+700", timeout=SECONDS)
+    page.locator("#reason").fill("agreed by phone")
+    fields = page.locator("#form").evaluate("form => Object.fromEntries(new FormData(form))")
+    confirm(page)
+    pointverbs.expect_balance(acme, 700)
+    again = manager.context.request.post(
+        f"{manager.origin}/clients/acme/top-up", form=fields, headers={"Origin": manager.origin}, max_redirects=0
+    )
+    assert again.status == 303
+    tops = [one for one in pointverbs.transactions(agency, "TopUp") if one["spec"]["to"] == "org/acme"]
+    assert [one["spec"]["amount"] for one in tops] == [700]
+    assert tops[0]["spec"]["requestedBy"] == MANAGER
+    manager.go("/points")
+    expect(page.get_by_text("agreed by phone")).to_be_visible(timeout=SECONDS)
+
+
+def test_everybody_is_replenished(manager: Visitor, agency: Agency) -> None:
+    """What is needed for the next charge, shown before it is created."""
+    page, acme = manager.page, Client(agency.kube, agency.name, "acme")
+    acme.expect(lambda item: "nextCharge" in (item["status"].get("points") or {}), "have a next charge")
+    manager.go("/points")
+    page.locator("#do-replenish").click()
+    expect(page.locator("#h-preview")).to_be_visible(timeout=SECONDS)
+    confirm(page)
+    acme.expect(lambda item: item["status"]["points"].get("projectedBalance") == 0, "have what the charge takes")
+
+
+def active(agency: Agency) -> Client:
+    """The client acme, at work, whatever an earlier test or try has left."""
+    acme = Client(agency.kube, agency.name, "acme")
+    acme.edit(state="Active")
+    acme.expect_state_of("Active")
+    return acme
+
+
+def test_a_client_is_paused_resumed_deactivated_and_brought_back(manager: Visitor, agency: Agency) -> None:
+    """The page of the client follows by itself."""
+    page, acme = manager.page, active(agency)
+    for action, state in (
+        ("pause", "Paused"), ("resume", "Active"), ("deactivate", "Deactivated"), ("reactivate", "Active")
+    ):  # fmt: skip
+        manager.go("/clients/acme")
+        page.locator(f"#do-{action}").click(timeout=SECONDS)
+        expect(page.locator("#h-preview")).to_be_visible()
+        if action == "deactivate":
+            expect(page.get_by_text("Everything is deleted, for ever")).to_be_visible()
+            page.locator("#reason").fill("the contract was not prolonged")
+            look_for_a_while(page)
+        confirm(page)
+        acme.expect_state_of(state)
+        expect(page.locator(f".subtitle .state-{state.lower()}")).to_be_visible(timeout=SECONDS)
+    manager.expect_no_complaints()
+
+
+def test_a_list_is_searched_filtered_and_left_by_keyboard(manager: Visitor) -> None:
+    """Slash goes to the search; what matches nothing says so."""
+    page = manager.page
+    manager.go("/clients")
+    page.keyboard.press("/")
+    page.keyboard.type("acme")
+    expect(page.locator("tbody tr")).to_have_count(1, timeout=SECONDS)
+    expect(page).to_have_url(re.compile(r"/clients\?q=acme&"), timeout=SECONDS)
+    page.locator("#q").fill("")
+    page.locator("#filter-state").select_option("Rejected")
+    expect(page.locator("tbody .client-name")).to_have_text(["initech"], timeout=SECONDS)
+    page.locator("#q").fill("no such client")
+    expect(page.locator("#live .empty")).to_be_visible(timeout=SECONDS)
+    manager.go("/clients")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+
+
+def test_a_lost_watch_is_told_and_recovered(
+    browser: Browser, agency: Agency, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What changed meanwhile is there as soon as the server answers again. Also: what support may not do is off."""
+    folder = tmp_path_factory.mktemp("support")
+    active(agency)
+    with Relay(agency.kube.access.server) as relay:
+        kubeconfig = write_kubeconfig(agency.kube.access, SUPPORT, folder / "kubeconfig", relay.url)
+        with running(kubeconfig, agency.name, folder) as dashboard, visiting(browser, dashboard) as visitor:
+            page = visitor.page
+            visitor.go("/clients/acme")
+            for action in ("reallocate", "top-up", "pause", "deactivate"):
+                expect(page.locator(f"#do-{action}")).to_have_attribute("aria-disabled", "true")
+            visitor.go("/clients/acme/pause")
+            expect(page.locator("#confirm")).to_be_disabled()
+            expect(page.locator("#no-right")).to_contain_text("patch clientorgs.clientorg.dev")
+            page.locator("#confirm").evaluate("button => button.disabled = false")
+            page.locator("#confirm").click()
+            expect(page.locator("[role=alert]")).to_contain_text("patch clientorgs.clientorg.dev")
+            visitor.go("/clients")
+            visitor.expect_accessible()
+            relay.cut()
+            expect(page.locator("#lost")).to_be_visible(timeout=SECONDS)
+            Client(agency.kube, agency.name, "acme").edit(displayName="Acme Holdings")
+            relay.mend()
+            expect(page.locator("#lost")).to_be_hidden(timeout=SECONDS)
+            expect(page.get_by_text("Acme Holdings")).to_be_visible(timeout=SECONDS)
+
+
+def test_nobody_else_gets_in(dashboard: Dashboard, manager: Visitor) -> None:
+    """Neither by another name of this machine, nor from another page, nor by the link once more."""
+    cookies = {one["name"]: one["value"] for one in manager.context.cookies(dashboard.origin)}
+    session = next(one for one in manager.context.cookies(dashboard.origin) if one["name"].startswith("clientorg-dash"))
+    assert (session["httpOnly"], session["sameSite"]) == (True, "Strict")
+    with httpx.Client(base_url=dashboard.origin, trust_env=False) as http:
+
+        def code(method: str = "GET", path: str = "/", *, signed: bool = True, **headers: str) -> int:
+            sent = {name.replace("_", "-"): value for name, value in headers.items()}
+            body: Any = {"language": "ja", "form_token": "guess"} if method == "POST" else None
+            http.cookies.clear()
+            return http.request(method, path, headers=sent, data=body, cookies=cookies if signed else None).status_code
+
+        assert code() == 200
+        assert code(signed=False) == 403
+        assert code(path=dashboard.link, signed=False) == 403
+        assert code(path="/enter?token=", signed=False) == 403
+        assert code(Host="dashboard.attacker.example") == 421
+        assert code("POST", "/preferences") == 403
+        assert code("POST", "/preferences", Origin="http://127.0.0.1:1") == 403
+        assert code("POST", "/preferences", Origin=dashboard.origin, Sec_Fetch_Site="same-site") == 403
+        assert code("POST", "/preferences", Origin=dashboard.origin) == 403  # the form's token is a guess
+        assert code("PUT", "/preferences", Origin=dashboard.origin) == 405
+        policy = http.get("/", cookies=cookies).headers["content-security-policy"]
+        assert "unsafe" not in policy
+        assert "default-src 'none'" in policy
