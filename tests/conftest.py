@@ -10,6 +10,14 @@ import pytest
 from tests.controlplane.choose import CLUSTERS
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Forget the evidence of the run before, once for all processes of this one."""
+    if not hasattr(session.config, "workerinput"):
+        from tests.security.evidence import forget
+
+        forget()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--cluster` and `--kubeconfig`, as the demo and the benchmark have them."""
     parser.addoption(

@@ -26,7 +26,8 @@ from clientorg.cluster.resources import (
 )
 from clientorg.cluster.rest import Api
 from clientorg.domain.allocation import Holder
-from clientorg.domain.client_status import Facts, status_of
+from clientorg.domain.client_facts import Facts
+from clientorg.domain.client_status import status_of
 from clientorg.domain.identity import org_id, workspace_namespace
 from clientorg.domain.workspace import Org, PlanTemplate
 from tests.support import builders

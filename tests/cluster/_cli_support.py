@@ -22,9 +22,12 @@ from clientorg.api.meta import ANNOTATION_CONFIRM_DELETION
 from clientorg.cluster.credentials import Source
 from clientorg.cluster.resources import CLIENT_ORGS, EVENTS, NAMESPACES, ORG_PLANS, QUOTA_POOLS, Resource
 from clientorg.cluster.rest import Api
-from clientorg.errors import NotFoundError
+from clientorg.errors import ApiError, NotFoundError
+from tests.cluster._cli_processes import run_command
 from tests.controlplane import ControlPlane
 from tests.controlplane.choose import Cluster
+from tests.controlplane.waiting import wait_until
+from tests.support.install import NAMESPACE, SERVICE_ACCOUNT
 
 Json = dict[str, Any]
 
@@ -80,17 +83,10 @@ class Cli:
 
     def run(self, *arguments: str, stdin: str = "") -> Answer:
         """Run it to its end; standard input is no terminal."""
-        done = subprocess.run(
-            self.argv(*arguments),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_SECONDS,
-            check=False,
-            env=self.env(),
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Answer(done.returncode, done.stdout, done.stderr)
+        command = self.argv(*arguments)[len(RUN) :]
+        answer = Answer(*run_command(command, self.env(), stdin, DEADLINE_SECONDS))
+        assert "Traceback" not in answer.err, answer.err
+        return answer
 
     def do(self, *arguments: str) -> Answer:
         """Run it; a failure fails the test with what it said."""
@@ -102,6 +98,32 @@ class Cli:
         """Start it."""
         streams: Json = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(self.argv(*arguments), text=True, env=self.env(), **{**streams, **options})
+
+
+@dataclass(frozen=True)
+class DatedCli(Cli):
+    """The command, with the development clock."""
+
+    clock: Path
+
+    def env(self) -> dict[str, str]:
+        """The same, and where the time stands."""
+        return {**super().env(), "CLIENTORG_DEV_CLOCK": str(self.clock)}
+
+    def data(self, *arguments: str) -> Any:
+        """What the command says, as data."""
+        return json.loads(self.do(*arguments, "-o", "json").out)
+
+    def is_now(self, time: str) -> None:
+        """Set the clock."""
+        set_clock(self.clock, time)
+
+
+def set_clock(path: Path, time: str) -> None:
+    """By renaming, so that nobody reads half a time."""
+    new = path.with_suffix(".new")
+    new.write_text(time)
+    new.replace(path)
 
 
 @dataclass
@@ -129,6 +151,12 @@ class Plane:
     def create(self, resource: Resource, namespace: str | None, manifest: Json) -> Json:
         """Create an object."""
         return self.call(lambda api: api.create(resource, namespace, manifest))  # type: ignore[no-any-return]
+
+    def create_as_operator(self, manifest: Json) -> None:
+        """Create what nobody else may create."""
+        operator = f"--as=system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
+        command = [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", operator, "create", "-f", "-"]
+        subprocess.run(command, input=json.dumps(manifest), text=True, capture_output=True, check=True, timeout=60)
 
     def patch(self, resource: Resource, namespace: str | None, name: str, patch: Json, **options: Any) -> Json:
         """Merge-patch an object."""
@@ -299,6 +327,21 @@ def agency(plane: Plane, home: Path) -> Iterator[Agency]:
 def write_event(agency: Agency, name: str, reason: str, note: str) -> None:
     """An Event about a client."""
     agency.plane.create(EVENTS, agency.namespace, event(agency.namespace, agency.get(name), reason, note))
+
+
+def expect_served(agency: Agency, resource: Resource) -> None:
+    """Wait until a kind can be listed: right after its start the API server answers the first lists with 429."""
+
+    def is_served() -> bool:
+        try:
+            agency.plane.call(lambda api: api.list_all(resource, agency.namespace))
+        except ApiError as error:
+            if not error.is_transient:
+                raise
+            return False
+        return True
+
+    wait_until(is_served, DEADLINE_SECONDS, f"{resource.plural} to be served")
 
 
 def kubeconfig_at(path: Path, server: str) -> Path:

@@ -1,19 +1,28 @@
-"""kubectl as different people, on the cluster while no operator runs."""
+"""kubectl as different people, on the cluster while no operator runs.
+
+What tables of cases do hundreds of times goes to the API server without a process in between, and its answer is told in
+kubectl's manner; whatever else is asked for is kubectl itself.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 
+from clientorg.cluster.resources import Resource
 from tests.controlplane.choose import Cluster
 from tests.controlplane.waiting import wait_until
+from tests.support.kube import Access, Kube, RefusedError, resource_named, resource_of
 
 Json = dict[str, Any]
 
@@ -61,6 +70,8 @@ class Plane:
 
     def run(self, *arguments: str, stdin: object = None) -> Answer:
         """Run kubectl; `stdin` is an object for `-f -`."""
+        if arguments == ("create", "-f=-") and isinstance(stdin, dict) and stdin["kind"] != "List":
+            return self.create(stdin)
         command = [self.kubectl, f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.cache}", *arguments]
         if self.user:
             command.insert(1, f"--as={self.user}")
@@ -74,22 +85,75 @@ class Plane:
         assert answer.code == 0, f"kubectl {' '.join(arguments)}: {answer.err}"
         return answer
 
+    @property
+    def kube(self) -> Kube:
+        """The API server, as this user."""
+        kube = _kube(self.kubectl, self.kubeconfig)
+        return kube.as_user(self.user) if self.user else kube
+
     def get(self, *what: str) -> Json | None:
         """One object, or None when it is not there."""
+        place = _place(*what)
+        if place is not None:
+            return self.kube.find(*place)
         answer = self.run("get", *what, "-o=json", "--ignore-not-found")
         assert answer.code == 0, answer.err
         return answer.json() if answer.out else None
 
     def create(self, *manifests: Json, dry_run: bool = False) -> Answer:
         """Create objects; the answer may be a refusal."""
-        # One by itself, because kubectl checks a List on its own, in other words than the server's.
-        what = manifests[0] if len(manifests) == 1 else {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
-        return self.run("create", "-f=-", *(["--dry-run=server"] if dry_run else []), stdin=what)
+        parameters = {"dryRun": "All"} if dry_run else {}
+        answers = []
+        for manifest in manifests:
+            path = resource_of(manifest).path(manifest["metadata"].get("namespace"))
+            answers.append(_told(self.kube.send("POST", path, manifest, fieldValidation="Strict", **parameters)))
+        return Answer(max(answer.code for answer in answers), *("".join(parts) for parts in _texts(answers)))
 
     def patch_status(self, kind: str, name: str, namespace: str, status: Json) -> None:
         """Write a status, which is the operator's to write."""
-        patch = json.dumps({"status": status})
-        self.do("patch", kind, name, f"-n={namespace}", "--subresource=status", "--type=merge", f"-p={patch}")
+        resource = resource_named(kind)
+        assert resource is not None, kind
+        try:
+            self.kube.merge(resource, name, {"status": status}, namespace, "status")
+        except RefusedError as error:
+            raise AssertionError(f"status of {kind} {name}: {error}") from error
+
+
+@cache
+def _kube(kubectl: str, kubeconfig: str) -> Kube:
+    return Kube(Access.read(kubectl, kubeconfig))
+
+
+def _place(kind: str, *rest: str) -> tuple[Resource, str, str | None] | None:
+    """What `kind name [-n=namespace]` means, if it is no more than that."""
+    resource = resource_named(kind)
+    names = [argument for argument in rest if not argument.startswith("-")]
+    flags = [argument for argument in rest if argument.startswith("-")]
+    if resource is None or len(names) != 1 or any(not flag.startswith("-n=") for flag in flags):
+        return None
+    return resource, names[0], flags[0].removeprefix("-n=") if flags else None
+
+
+def _told(answer: httpx.Response) -> Answer:
+    """What kubectl would say of an answer to a POST: a line for each warning, and for each field that is refused."""
+    warnings = [f"Warning: {text}\n" for text in _warnings(answer)]
+    if not answer.is_error:
+        return Answer(0, answer.text, "".join(warnings))
+    status = answer.json()
+    causes = (status.get("details") or {}).get("causes") or ()
+    fields = [f"* {cause.get('field', '')}: {cause['message']}\n" for cause in causes]
+    refusal = f"Error from server ({status.get('reason')}): {status['message']}\n"
+    return Answer(1, "", "".join([*warnings, *(fields or [refusal])]))
+
+
+def _warnings(answer: httpx.Response) -> list[str]:
+    """The texts of the headers `Warning: 299 - "text"`."""
+    texts = (re.fullmatch(r'299 \S+ "(.*)"', value) for value in answer.headers.get_list("warning"))
+    return [text[1].replace('\\"', '"').replace("\\\\", "\\") for text in texts if text is not None]
+
+
+def _texts(answers: list[Answer]) -> tuple[list[str], list[str]]:
+    return [answer.out for answer in answers], [answer.err for answer in answers]
 
 
 def client_org(name: str = "acme", namespace: str = "default", **spec: Any) -> Json:

@@ -19,6 +19,7 @@ from tests.cluster.operators import LEASE, Operators
 from tests.cluster.verbs import Agency
 from tests.controlplane.choose import Cluster, open_cluster
 from tests.controlplane.waiting import wait_until
+from tests.security.evidence import collect
 from tests.support.devclock import START, DevClock
 from tests.support.install import NAMESPACE, SERVICE_ACCOUNT, install
 from tests.support.kube import Access, Kube, RefusedError
@@ -29,13 +30,19 @@ _TOKEN_SECONDS = 24 * 3600
 
 
 @pytest.fixture(scope="session")
-def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """The chosen cluster with everything in manifests/ installed but the Deployment."""
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The chosen cluster with everything in manifests/ installed but the Deployment.
+
+    At its end, what it tells of the operator is kept for `python -m tests.security`.
+    """
     option = request.config.getoption
     cluster = open_cluster(option("--cluster"), kubeconfig=option("--kubeconfig"), nodes=NODES, audit=True)
     with closing(cluster):
         install(cluster.kubectl, cluster.kubeconfig)
         yield cluster
+        audit_log = getattr(cluster, "audit_log", None)
+        if audit_log is not None:
+            collect(audit_log, sorted(tmp_path_factory.getbasetemp().glob("logs*/operator-*")))
 
 
 @pytest.fixture(scope="session")

@@ -122,6 +122,98 @@ def test_removed_admin_is_out_at_once_and_a_changed_role_counts(tokyo: Agency, a
     wait_until(lambda: api.as_user(RIN).may("create", CONFIG_MAPS, acme.workspace), 30, "Rin to have full access")
 
 
+def test_client_grants_and_withdraws_what_the_agency_may_do(tokyo: Agency, api: Kube) -> None:
+    """FEATURES A4: by an object in the workspace that the agency cannot write, whatever it says in its own."""
+    acme = staffed_client(tokyo)
+    workspace, yuki = acme.workspace, api.as_user(YUKI)
+    agency, support = api.as_user("somebody@agency.example", "agency-admins"), support_of_agency(api)
+    wait_until(lambda: agency.may("create", CONFIG_MAPS, workspace), 30, "the agency to be in")
+
+    def grant(person: Kube, **data: str) -> Json:
+        return person.merge(CONFIG_MAPS, "clientorg-access", {"data": data}, workspace)
+
+    def holds(agency: str, granted: str, support: str) -> None:
+        wanted = {"agency": agency, "granted": granted, "support": support}
+        acme.expect(lambda it: it["status"].get("access") == wanted, f"have access {wanted}")
+
+    holds("Full", "Full", "ReadOnly")
+    for person in (agency, api.as_user(RIN)):  # neither of them, whatever the role in the workspace
+        with pytest.raises(RefusedError) as refused:
+            grant(person, agencyAccess="Full")
+        assert refused.value.code == 403
+    with pytest.raises(RefusedError, match="only the client's own admins"):
+        grant(agency, agencyAccess="ReadOnly")
+    with pytest.raises(RefusedError, match="agencyAccess is Full, ReadOnly or None"):
+        grant(yuki, agencyAccess="full")
+
+    grant(yuki, agencyAccess="ReadOnly")
+    wait_until(lambda: not agency.may("create", CONFIG_MAPS, workspace), 30, "the agency to write no more")
+    assert agency.may("list", CONFIG_MAPS, workspace)
+    holds("ReadOnly", "ReadOnly", "ReadOnly")
+
+    grant(yuki, agencyAccess="None", supportAccess="None")
+    for person in (agency, support):
+        wait_until(lambda person=person: not person.may("list", CONFIG_MAPS, workspace), 30, "everybody to be out")  # type: ignore[misc]
+    acme.edit(agencyAccess="ReadOnly")  # the agency asks for something else: that grants nothing
+    acme.edit(agencyAccess="Full")
+    acme.ask_for_reconcile()
+    holds("None", "None", "None")
+    acme.expect_ready()
+    assert not agency.may("list", CONFIG_MAPS, workspace)
+
+    grant(yuki, agencyAccess="Full", supportAccess="ReadOnly")
+    wait_until(lambda: agency.may("create", CONFIG_MAPS, workspace), 30, "the agency to be in again")
+    wait_until(lambda: support.may("list", CONFIG_MAPS, workspace), 30, "support to be in again")
+    acme.edit(agencyAccess="None")  # what it does not want it does not have
+    wait_until(lambda: not agency.may("list", CONFIG_MAPS, workspace), 30, "the agency to be out by itself")
+    holds("None", "Full", "ReadOnly")
+
+
+def support_of_agency(api: Kube) -> Kube:
+    """Somebody of the group that supports all clients."""
+    return api.as_user("sam@agency.example", "agency-support")
+
+
+def test_agencys_people_do_not_make_themselves_admins_of_a_client(tokyo: Agency, api: Kube) -> None:
+    acme = staffed_client(tokyo)
+    owner = {"kind": "User", "name": "owner@agency.example", "apiGroup": "rbac.authorization.k8s.io"}
+    reference = {"kind": "ClusterRole", "name": "clientorg-agency-owner", "apiGroup": "rbac.authorization.k8s.io"}
+    metadata = {"name": "owner", "namespace": tokyo.name}
+    binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": metadata}
+    api.create({**binding, "roleRef": reference, "subjects": [owner]})
+    person = api.as_user("owner@agency.example", "agency-admins")
+    wait_until(lambda: person.may("patch", acme.resource, tokyo.name), 30, "the owner to be one")
+    ken = {"name": "ken@acme.example", "role": "Full"}
+
+    for mine in ({"name": "owner@agency.example"}, {"kind": "Group", "name": "agency-admins"}):
+        with pytest.raises(RefusedError, match="nobody makes themselves an admin of a client"):
+            person.merge(acme.resource, acme.name, {"spec": {"admins": [ken, mine]}}, tokyo.name)
+    person.merge(acme.resource, acme.name, {"spec": {"admins": [ken]}}, tokyo.name)
+    wait_until(lambda: api.as_user("ken@acme.example").may("list", CONFIG_MAPS, acme.workspace), 30, "Ken to be in")
+
+
+def test_support_for_one_client_for_several_and_for_all(tokyo: Agency, api: Kube) -> None:
+    gold = {"matchLabels": {"tier": "gold"}}
+    support = [{"name": "support"}, {"name": "gold-support", "clientSelector": gold}]
+    tokyo.plan.change(access={"support": support})
+    acme, beta = tokyo.ready_client(), tokyo.ready_client("beta", support=[{"kind": "User", "name": "kim"}])
+    for_all, for_gold = api.as_user("a", "support"), api.as_user("b", "gold-support")
+
+    assert for_all.may("list", CONFIG_MAPS, acme.workspace)
+    assert for_all.may("list", CONFIG_MAPS, beta.workspace)
+    assert api.as_user("kim").may("list", CONFIG_MAPS, beta.workspace)
+    assert not api.as_user("kim").may("list", CONFIG_MAPS, acme.workspace)
+    assert not for_gold.may("list", CONFIG_MAPS, acme.workspace)
+    acme.label({"tier": "gold"})
+    wait_until(lambda: for_gold.may("list", CONFIG_MAPS, acme.workspace), 30, "gold support to be in")
+    assert not for_gold.may("list", CONFIG_MAPS, beta.workspace)
+    assert not for_gold.may("create", CONFIG_MAPS, acme.workspace)
+    acme.label({"tier": None})
+    wait_until(lambda: not for_gold.may("list", CONFIG_MAPS, acme.workspace), 30, "gold support to be out")
+    beta.edit(support=[])
+    wait_until(lambda: not api.as_user("kim").may("list", CONFIG_MAPS, beta.workspace), 30, "Kim to be out")
+
+
 def test_last_admin_removed_leaves_no_binding(tokyo: Agency, api: Kube) -> None:
     acme = staffed_client(tokyo)
     acme.edit(admins=[])

@@ -443,7 +443,8 @@ def test_old_org_id_takes_the_right_to_restore(plane: Plane, agency: str, restor
     taken(owner.run("label", "clientorgs", "acme", f"-n={agency}", "note=hello"))
     for change in (f"{RESTORE}=other", f"{RESTORE}-"):
         refused(owner.run("annotate", "clientorgs", "acme", f"-n={agency}", change, "--overwrite"), RESTORE)
-    taken(plane.as_(restorer).run("annotate", "clientorgs", "acme", f"-n={agency}", f"{RESTORE}-"))
+    kept = plane.as_(restorer).run("annotate", "clientorgs", "acme", f"-n={agency}", f"{RESTORE}-")
+    refused(kept, RESTORE, "a client has its Org ID from its creation on and keeps it")
 
 
 # -- helpers -------------------------------------------------------------------------------------------------------

@@ -565,6 +565,10 @@ def test_kubectl_finds_and_completes_the_plugin(agency: Agency) -> None:
     agency.plane.patch(CLIENT_ORGS, agency.namespace, "globex", {"spec": {"state": "Paused"}})
     completes("pause", *where, "", to=["acme", ":4"])
     completes("resume", *where, "", to=["globex", ":4"])
+    completes("approve", *where, "", to=["globex", ":4"])  # acme works already
+    completes("reject", *where, "", to=["globex", ":4"])
+    completes("terminate", *where, "a", to=["acme", ":4"])
+    completes("terminate", *where, "acme", "--consent-text", "", to=[":4"])
     message = {"key": "paused-1", "kind": "paused", "params": {}, "created": "2026-11-01T00:00:00Z"}
     agency.status("acme", outbox=[message])
     completes("notify", "acme", *where, "--resend", "", to=["paused", "paused-1", ":4"])

@@ -6,18 +6,16 @@ The operator and the command read the same development clock, so that months pas
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clientorg.cluster.resources import Resource
-from tests.cluster._cli_support import Cli, home, lines_with
+from tests.cluster._cli_support import DatedCli, home, lines_with, set_clock
 from tests.cluster.operators import Operators
 from tests.cluster.verbs import Agency, Client
 from tests.controlplane.choose import Cluster
@@ -34,32 +32,6 @@ Json = dict[str, Any]
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 NOVEMBER, NOON = "2026-11-25T09:00:00Z", "2026-11-25T12:00:00Z"
 LAST_DAY, FEBRUARY = "2027-02-24T10:00:00Z", "2027-02-25T11:00:00Z"
-
-
-@dataclass(frozen=True)
-class DatedCli(Cli):
-    """The command, with the development clock."""
-
-    clock: Path
-
-    def env(self) -> dict[str, str]:
-        """The same, and where the time stands."""
-        return {**super().env(), "CLIENTORG_DEV_CLOCK": str(self.clock)}
-
-    def data(self, *arguments: str) -> Any:
-        """What the command says, as data."""
-        return json.loads(self.do(*arguments, "-o", "json").out)
-
-    def is_now(self, time: str) -> None:
-        """Set the clock."""
-        set_clock(self.clock, time)
-
-
-def set_clock(path: Path, time: str) -> None:
-    """By renaming, so that nobody reads half a time."""
-    new = path.with_suffix(".new")
-    new.write_text(time)
-    new.replace(path)
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +249,7 @@ def test_a_message_is_sent_again(cli: DatedCli, acme: Client, tokyo: Agency) -> 
         assert cli.run("notify", "acme", "--resend", "paused", "--wait", "--yes").code == 1, "refused again"
 
         cli.do("edit-contact", "acme", "--email", "sato@acme.example")
-        before = acme.read()
+        before = acme.expect(is_answered, "have its new contact answered")
         shown = cli.do("notify", "acme", "--resend", "paused", "--dry-run").out
         assert "goes to sato@acme.example by mail again" in shown
         assert acme.read() == before
@@ -294,6 +266,11 @@ def test_a_message_that_is_not_there_is_told_beside_those_that_are(cli: DatedCli
     assert answer.code == 2
     assert "there is no message 'birthday'; give one of: delivery" in answer.err
     assert cli.run("notify", "acme", "--wait").code == 2
+
+
+def is_answered(manifest: Json) -> bool:
+    """Whether the operator has seen the spec as it is: from then on it writes nothing by itself."""
+    return bool(manifest["status"]["observedGeneration"] == manifest["metadata"]["generation"])
 
 
 def open_mail(agency: Agency, port: int) -> None:

@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from tests.cluster._cli_support import DEADLINE_SECONDS, Agency, agency, home, plane
+from clientorg.cluster.resources import ORG_APPROVALS, ORG_PLANS
+from tests.cluster._cli_support import DEADLINE_SECONDS, Agency, agency, expect_served, home, plane
 
 __all__ = ["agency", "home", "plane"]  # fixtures
 
@@ -178,6 +179,51 @@ def test_a_deactivation_is_shown_and_asked_for(agency: Agency) -> None:
         terminal.answer("Deactivate acme? [y/N]:", "y")
         assert terminal.end() == 0
     assert agency.get("acme")["spec"]["state"] == "Deactivated"
+
+
+def test_an_approval_is_shown_and_asked_for(agency: Agency) -> None:
+    """S2: no is the default."""
+    agency.plane.patch(ORG_PLANS, agency.namespace, "standard", {"spec": {"approval": "Manual"}})
+    agency.client("acme", requestedBy="alice")
+    expect_served(agency, ORG_APPROVALS)
+
+    def decisions() -> list[str]:
+        found = agency.plane.call(lambda api: api.list_all(ORG_APPROVALS, agency.namespace))
+        return [item["spec"]["decision"] for item in found]
+
+    with on_terminal(agency, "approve", "acme") as terminal:
+        terminal.expect("Licenses that are drawn from pool tokyo")
+        terminal.answer("Approve acme? [y/N]:", "")
+        assert terminal.end() == 2
+        assert "nothing was decided" in terminal.text
+    assert decisions() == []
+    with on_terminal(agency, "reject", "acme", "--reason", "in liquidation", "-o", "json") as terminal:
+        terminal.answer("Reject acme? [y/N]:", "y")
+        terminal.expect('"changed": true')
+        assert terminal.end() == 0
+    assert decisions() == ["Reject"]
+
+
+def test_a_termination_is_shown_and_asked_for(agency: Agency) -> None:
+    """S11: settlement and dates are on the screen before the question; who has ended is greyed in lists."""
+    agency.client("acme", granted=500)
+    order = ("terminate", "acme", "--now", "--accepted-by", "Yuki Sato", "--consent-text", "by telephone")
+    with on_terminal(agency, *order) as terminal:
+        terminal.expect("Settlement: nothing is left, and nothing is missing.")
+        terminal.expect("everything is deleted, for ever")
+        terminal.answer("Terminate the contract of acme now? [y/N]:", "")
+        assert terminal.end() == 2
+        assert "nothing was changed" in terminal.text
+    assert "termination" not in agency.get("acme")["spec"]
+    with on_terminal(agency, *order) as terminal:
+        terminal.answer("Terminate the contract of acme now? [y/N]:", "y")
+        assert terminal.end() == 0
+    assert agency.get("acme")["spec"]["termination"]["immediate"] is True
+    agency.status("acme", state="Terminated")
+    with on_terminal(agency, "list") as terminal:
+        assert terminal.end() == 0
+        assert "\x1b[2macme\x1b[0m" in terminal.raw
+        assert "\x1b[2mTerminated\x1b[0m" in terminal.raw
 
 
 def test_data_goes_to_standard_output_and_the_question_elsewhere(agency: Agency) -> None:

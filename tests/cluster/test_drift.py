@@ -120,7 +120,9 @@ def uid(client: Client, resource: Resource, name: str) -> str | None:
     ("child", "patch"),
     [
         ((RESOURCE_QUOTAS, "clientorg-quota"), {"spec": {"hard": {"pods": "5000"}}}),
+        ((RESOURCE_QUOTAS, "clientorg-quota"), {"spec": {"hard": {"count/leases.coordination.k8s.io": "1"}}}),
         ((LIMIT_RANGES, "clientorg-limits"), {"spec": {"limits": None}}),
+        ((LIMIT_RANGES, "clientorg-limits"), {"spec": {"limits": [{"type": "Pod", "max": {"cpu": "64"}}]}}),
         ((NETWORK_POLICIES, "clientorg-default-deny"), {"spec": {"ingress": EVERYBODY}}),
         ((NETWORK_POLICIES, "clientorg-default-deny"), {"spec": {"podSelector": {"matchLabels": {"a": "b"}}}}),
         ((NETWORK_POLICIES, "clientorg-default-deny"), {"spec": {"policyTypes": ["Ingress"]}}),

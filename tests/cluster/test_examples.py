@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from clientorg.cluster.resources import CLIENT_ORGS, NAMESPACES, QUOTA_POOLS, USAGE_REPORTS
-from tests.cluster.verbs import DEADLINE_SECONDS, Agency, condition_of
+from tests.cluster.verbs import DEADLINE_SECONDS, Agency, Client, condition_of
 from tests.controlplane.choose import Cluster
 from tests.controlplane.waiting import wait_until
 from tests.support.install import ROOT
@@ -97,3 +97,35 @@ def test_manifests_apply_cleanly(kubectl: Kubectl) -> None:
     said = kubectl.run("kubectl apply -k manifests --server-side --force-conflicts --dry-run=server")
 
     assert "deployment.apps/clientorg-operator serverside-applied" in said
+
+
+@pytest.fixture
+def nagoya(kubectl: Kubectl, api: Kube) -> Iterator[Agency]:
+    """The agency of examples/billing, gone before and afterwards."""
+    agency = Agency(api, "agency-nagoya")
+    if api.find(NAMESPACES, agency.name) is not None:
+        pytest.skip(f"the cluster has a namespace {agency.name} already")
+    yield agency
+    agency.close()
+    agency.expect_gone()
+
+
+def test_examples_of_billing_ask_for_an_approval_of_somebody_else(kubectl: Kubectl, nagoya: Agency) -> None:
+    """Each may do what their role says, and no more."""
+    kubectl.run("kubectl apply -f examples/billing/agency.yaml")
+    kubectl.run("kubectl apply -f examples/billing/clients.yaml --as=ken@nagoya.example")
+
+    for name in ("acme", "globex"):
+        client = Client(nagoya.kube, nagoya.name, name)
+        client.expect_state_of("PendingApproval")
+        client.expect_condition("Ready", "False", "ApprovalPending")
+    can = {
+        "ken@nagoya.example": "yes no no",
+        "mei@nagoya.example": "yes no yes",
+        "aya@platform.example": "no yes no",
+        "orders@distributor.example": "no no yes",
+    }
+    for user, wanted in can.items():
+        asked = ("create clientorgs", "create orgapprovals", "create pointtransactions")
+        commands = [f"kubectl auth can-i {what}.clientorg.dev -n {nagoya.name} --as={user}; true" for what in asked]
+        assert " ".join(kubectl.run(command).strip() for command in commands) == wanted, user

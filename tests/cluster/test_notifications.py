@@ -19,6 +19,7 @@ from clientorg.notify.signature import verify
 from tests.cluster.test_deactivation import PURGE, deactivate, expect_purge_to_begin, sent
 from tests.cluster.verbs import Agency, Client, Json, expect_never, messages_of
 from tests.controlplane.waiting import wait_until
+from tests.support.canary import CANARY
 from tests.support.devclock import DevClock
 from tests.support.httpserver import LocalServer, QuietHandler
 from tests.support.kube import RefusedError
@@ -234,8 +235,7 @@ class Hook(LocalServer):
 
 
 def test_agency_is_posted_what_happens_signed_and_again_until_it_takes_it(tokyo: Agency, clock: DevClock) -> None:
-    signing = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-    secret = smtp_secret(secret=signing)
+    secret = smtp_secret(secret=CANARY)
     secret["metadata"] = {"name": "clientorg-webhook", "namespace": tokyo.name}
     tokyo.create({"apiVersion": "v1", "kind": "Secret", **secret})
     with Hook() as hook:
@@ -252,7 +252,7 @@ def test_agency_is_posted_what_happens_signed_and_again_until_it_takes_it(tokyo:
         acme.expect(lambda it: it["status"]["outbox"][-1]["webhook"]["state"] == "Sent", "have been taken")
 
     for headers, body in hook.posts:
-        verify(headers, body, signing, clock.now.timestamp())
+        verify(headers, body, CANARY, clock.now.timestamp())
     events = [json.loads(body) for _, body in hook.posts]
     assert [event["type"].split(".")[2] for event in events] == ["delivery", "delivery", "threshold"]
     assert events[0]["id"] == events[1]["id"], "known as a repeat"

@@ -10,9 +10,10 @@ from typing import Any, Final
 import pytest
 
 from tests.cluster.verbs import Agency
+from tests.support.debian import PackageUnavailableError
 from tests.support.devclock import DevClock
 from tests.support.process import OperatorProcess
-from tests.support.prometheus import Exporter, PrometheusServer, PrometheusUnavailableError, find_prometheus
+from tests.support.prometheus import Exporter, PrometheusServer, find_prometheus
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("clockwork")]
 
@@ -26,7 +27,7 @@ def program() -> Path:
     """Prometheus itself."""
     try:
         return find_prometheus()
-    except PrometheusUnavailableError as error:
+    except PackageUnavailableError as error:
         pytest.skip(str(error))
 
 

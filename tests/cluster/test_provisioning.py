@@ -249,7 +249,8 @@ class TestWorkspace:
         assert portal["orgID"] == acme.org_id
         assert portal["displayName"] == "Acme K.K."
         assert portal["menus"] == [{"name": "experiments", "visible": True}, {"name": "billing", "visible": False}]
-        assert portal["links"] == [{"name": "help", "title": "Help", "url": "https://docs.example/en/Acme%20K.K."}]
+        help_link = {"name": "help", "title": "Help", "url": "https://docs.example/en/Acme%20K.K.", "audience": "All"}
+        assert portal["links"] == [help_link]
 
         acme.edit(displayName="Acme Holding")
         acme.expect_ready()

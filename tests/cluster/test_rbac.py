@@ -80,7 +80,15 @@ WORKLOADS = (
     *("deployments.apps", "statefulsets.apps", "daemonsets.apps", "replicasets.apps", "jobs.batch", "cronjobs.batch"),
     *("ingresses.networking.k8s.io", "horizontalpodautoscalers.autoscaling", "poddisruptionbudgets.policy"),
 )
-OURS = ("clientorgs", "quotapools", "orgplans", "usagereports")
+OURS = (
+    "clientorgs",
+    "quotapools",
+    "orgplans",
+    "usagereports",
+    "orgapprovals",
+    "pointtransactions",
+    "subscriptions",
+)
 GUARDS = (
     *("resourcequotas", "limitranges", "networkpolicies.networking.k8s.io", "rolebindings.rbac.authorization.k8s.io"),
 )
@@ -127,21 +135,34 @@ def test_clients_people_reach_no_other_namespace(plane: Plane, workspace: str, a
 def test_operator_holds_what_it_needs_and_no_more(plane: Plane) -> None:
     may = [
         *each("get list watch patch", "clientorgs.clientorg.dev", "quotapools.clientorg.dev"),
-        *each("get list watch", "orgplans.clientorg.dev", "usagereports.clientorg.dev"),
+        *each("get list watch", "orgplans.clientorg.dev", "usagereports.clientorg.dev", "orgapprovals.clientorg.dev"),
+        *each("get list watch", "subscriptions.clientorg.dev"),
+        *each("get list watch create charge settle", "pointtransactions.clientorg.dev"),
         *each("patch", *(f"{kind}.clientorg.dev/status" for kind in OURS)),
-        *each("get list watch create patch delete", "namespaces", *GUARDS, "configmaps", "serviceaccounts"),
+        *each("get list watch create patch", "namespaces", *GUARDS, "configmaps", "serviceaccounts"),
+        *each("delete", "namespaces", *(kind for kind in GUARDS if kind != "limitranges")),
+        *each("delete", "configmaps", "serviceaccounts"),
+        *each("update", "resourcequotas", "configmaps", "networkpolicies.networking.k8s.io"),
         *each("get list create delete", "pods"),
         *each("list patch", "replicasets.apps", "daemonsets.apps"),
-        *each("get", "secrets:clientorg-smtp", "secrets:clientorg-webhook"),
-        *each("create patch", "events.events.k8s.io"),
+        *each("get", "secrets:clientorg-smtp", "secrets:clientorg-webhook", "secrets:clientorg-payment"),
+        *each("create", "events.events.k8s.io"),
         *each("bind", "clusterroles.rbac.authorization.k8s.io:clientorg-client-admin"),
+        *each("bind", "clusterroles.rbac.authorization.k8s.io:clientorg-client-granter"),
     ]
     may_not = [
-        *each("create delete update deletecollection restore", "clientorgs.clientorg.dev"),
-        *each(WRITE, "orgplans.clientorg.dev", "usagereports.clientorg.dev"),
+        *each("create delete update deletecollection restore request-for-others tag", "clientorgs.clientorg.dev"),
+        *each(WRITE, "orgplans.clientorg.dev", "usagereports.clientorg.dev", "orgapprovals.clientorg.dev"),
+        *each(WRITE, "subscriptions.clientorg.dev"),
+        *each("update patch delete deletecollection request-for-others", "pointtransactions.clientorg.dev"),
+        *each("purchase top-up withdraw reverse", "pointtransactions.clientorg.dev"),
         *each(f"{READ} {WRITE}", "secrets", "nodes", "clusterroles.rbac.authorization.k8s.io"),
-        *each(f"list watch {WRITE}", "secrets:clientorg-smtp", "secrets:clientorg-webhook"),
+        *each(
+            f"list watch {WRITE}", "secrets:clientorg-smtp", "secrets:clientorg-webhook", "secrets:clientorg-payment"
+        ),
         *each("update patch", "pods"),
+        *each("update", "namespaces", "serviceaccounts", "limitranges", "rolebindings.rbac.authorization.k8s.io"),
+        *each("delete", "limitranges"),
         *each(WRITE, "clusterrolebindings.rbac.authorization.k8s.io", "roles.rbac.authorization.k8s.io"),
         *each(WRITE, "customresourcedefinitions.apiextensions.k8s.io"),
         *each(WRITE, "validatingadmissionpolicies.admissionregistration.k8s.io"),
@@ -159,7 +180,7 @@ def test_operator_holds_what_it_needs_and_no_more(plane: Plane) -> None:
 
 def test_operator_holds_its_lease_and_no_other(plane: Plane) -> None:
     lease = "leases.coordination.k8s.io"
-    requests = [*each("create", lease), *each("get update patch", f"{lease}:clientorg-operator")]
+    requests = [*each("create", lease), *each("get update", f"{lease}:clientorg-operator")]
     others = each("get update patch delete", f"{lease}:other")
 
     answers = allowed(plane, OPERATOR, requests + others, "clientorg-system")

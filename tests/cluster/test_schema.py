@@ -77,6 +77,10 @@ BAD_CLIENTS: list[tuple[str, object, str, str]] = [
     ("spec.tags", ["vip", "vip"], "spec.tags[1]", "Duplicate value"),
     ("spec.admins", [{"name": "yuki", "role": "Owner"}], "spec.admins[0].role", '"Full", "ReadOnly"'),
     ("spec.admins", [{"role": "Full"}], "spec.admins[0].name", "Required value"),
+    ("spec.admins", [{"name": "system:masters", "kind": "Group"}], "spec.admins[0].name", "Kubernetes' own"),
+    ("spec.admins", [{"name": "yuki "}], "spec.admins[0].name", "a blank before or behind"),
+    ("spec.support", [{"name": "system:authenticated"}], "spec.support[0].name", "Kubernetes' own"),
+    ("spec.agencyAccess", "Some", "spec.agencyAccess", '"Full", "ReadOnly", "None"'),
     ("spec.admins", [{"name": "yuki", "email": "yuki"}], "spec.admins[0].email", "must be one email address"),
     ("spec.colour", "red", "spec.colour", "unknown field"),
     ("metadata.name", "x" * 53, "metadata.name", "at most 52 characters"),
@@ -137,6 +141,17 @@ BAD_WORKSPACES: list[tuple[Json, str, str]] = [
     ({"urlTemplate": "javascript:alert(1)"}, "urlTemplate", "begins with https:// or http://"),
     ({"portal": {"links": [{"name": "help", "url": "help me now"}]}}, "portal.links[0].url", "begins with https://"),
     ({"access": {"agency": [{"name": "a"}, {"name": "a"}]}}, "access.agency[1]", "Duplicate value"),
+    ({"access": {"agency": [{"name": "system:nodes"}]}}, "access.agency[0].name", "Kubernetes' own"),
+    ({"access": {"login": {"method": "OIDC"}}}, "access.login", "oidc is given with method OIDC"),
+    (
+        {
+            "access": {
+                "support": [{"name": "a", "clientSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}]
+            }
+        },
+        "access.support[0].clientSelector.matchExpressions[0]",
+        "In and NotIn take values",
+    ),
     (blueprint(FINE, SECRET), "blueprint[1]", "not a kind that a blueprint may hold"),
     (blueprint(FINE, {**FINE, "apiVersion": "v2"}), "blueprint[1]", "not a kind that a blueprint may hold"),
     (blueprint({"kind": "ConfigMap", "metadata": {"name": "x"}}), "blueprint[0].apiVersion", "Required value"),
@@ -262,13 +277,13 @@ def test_kubectl_shows_state_quota_and_use_at_a_glance(plane: Plane, agency: str
     plane.do("apply", "-f=-", stdin=client_org(namespace=agency))
     ready = {"type": "Ready", "status": "True", "reason": "Ready", "lastTransitionTime": "2026-11-01T00:00:00Z"}
     status = {"state": "Active", "orgID": "7k2m9q4xta", "licenseSummary": "visitors 1200/50000", "conditions": [ready]}
-    plane.patch_status("clientorgs", "acme", agency, status)
+    plane.patch_status("clientorgs", "acme", agency, {**status, "points": {"balance": -250}})
 
     narrow = plane.do("get", "clientorgs", f"-n={agency}").out.splitlines()
     wide = plane.do("get", "clientorgs", f"-n={agency}", "-o=wide").out.splitlines()
 
-    assert narrow[0].split() == ["NAME", "STATE", "READY", "REASON", "PLAN", "USED/GRANTED", "AGE"]
-    assert narrow[1].split()[:7] == ["acme", "Active", "True", "Ready", "standard", "visitors", "1200/50000"]
+    assert narrow[0].split() == ["NAME", "STATE", "READY", "REASON", "PLAN", "USED/GRANTED", "BALANCE", "AGE"]
+    assert narrow[1].split()[:8] == ["acme", "Active", "True", "Ready", "standard", "visitors", "1200/50000", "-250"]
     assert "7k2m9q4xta" in wide[1]
     assert "Acme K.K." in wide[1]
 

@@ -223,6 +223,18 @@ class Client(Handle):
 
         return self.expect(holds, f"be {state} {pause_reasons}")
 
+    def expect_state_of(self, state: str) -> Json:
+        """Wait until status says this state of its present spec, be something under way or not."""
+
+        def holds(manifest: Json) -> bool:
+            status = manifest.get("status") or {}
+            return (status.get("state"), status.get("observedGeneration")) == (
+                state,
+                manifest["metadata"]["generation"],
+            )
+
+        return self.expect(holds, f"be {state}")
+
     def expect_message(self, kind: str, **params: str) -> Json:
         """Wait until the outbox has a message of that kind with these params; returns the entry."""
 
@@ -292,6 +304,11 @@ class Plan(Handle):
     """An OrgPlan."""
 
     resource = ORG_PLANS
+
+    def set(self, **spec: Any) -> None:
+        """Change fields of the spec, and wait until the operator has them: events of two kinds come in any order."""
+        self.edit(**spec)
+        self.expect_ready()
 
     def change(self, **workspace: Any) -> None:
         """Write spec.workspace anew: what is not given has its default."""

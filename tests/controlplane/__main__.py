@@ -49,6 +49,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
     build = add("build", "Build the binaries into the cache folder, as far as they are missing.", directory=False)
     build.add_argument("--kubernetes", metavar="VERSION", help="a version below gomod/kubernetes (default: newest)")
+    build.add_argument("--argocd", action="store_true", help="and Argo CD, which tests/e2e/gitops needs")
     build.add_argument("--verify", action="store_true", help="hash every binary, whatever its times say")
     for name, text in (
         ("start", "Start a cluster; does nothing when it already runs."),
@@ -89,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _build(options: argparse.Namespace) -> None:
     cache = BinaryCache()
     module = find("kubernetes", options.kubernetes)
-    for each in (module, find("kwok")):
+    for each in (module, find("kwok"), find("helm"), *([find("argocd")] if options.argocd else [])):
         cache.ensure(each, verify=options.verify)
     print(f"Binaries: {cache.folder(module)}; kubectl: {find_kubectl(module.version)}", file=sys.stderr)
 

@@ -17,6 +17,14 @@ POLICY: dict[str, Any] = {
         {"level": "Metadata", "verbs": ["get", "list", "watch"]},
         # Whole bodies for what the project is about, so that a test can see what was written and why.
         {"level": "RequestResponse", "resources": [{"group": "clientorg.dev"}]},
+        # What rights were given, and what was told: a secret must be in none of it.
+        {
+            "level": "Request",
+            "resources": [
+                {"group": "events.k8s.io", "resources": ["events"]},
+                {"group": "rbac.authorization.k8s.io", "resources": ["rolebindings"]},
+            ],
+        },
         {"level": "Metadata"},
     ],
 }

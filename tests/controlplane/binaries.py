@@ -24,7 +24,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .errors import BuildError
-from .modules import BUILD_FLAGS, GoModule, default_binary_name
+from .modules import BUILD_FLAGS, GoModule, default_binary_name, find
 from .process import spawn
 from .progress import Reporter, Step
 from .toolchain import cache_dir, find_go, go_environment
@@ -130,7 +130,9 @@ class BinaryCache:
                     if _PACKAGE_LINE.match(line):
                         done = min(done + 1, total)
                         step.update("packages" if done < total else "linking, packages", done, total)
-                for name in names:
+                for copied, paths in module.assets.items():
+                    self._copy(copied, paths, go, environment, module)
+                for name in names:  # last: they are what says that all is there
                     self._install(output / default_binary_name(module.tools[name]), folder / name)
         finally:
             shutil.rmtree(output, ignore_errors=True)
@@ -157,6 +159,17 @@ class BinaryCache:
                 downloads += 1
                 step.update("modules downloaded", downloads)
         return stale
+
+    def _copy(self, copied: str, paths: Sequence[str], go: Path, environment: dict[str, str], module: GoModule) -> None:
+        """Put folders and files of a Go module beside the binaries, under the same path."""
+        *_, source = _run_go([go, "list", "-m", "-f", "{{.Dir}}", copied], environment, module)
+        for path in paths:
+            target = self.folder(module) / path
+            if (Path(source) / path).is_dir():
+                shutil.copytree(Path(source) / path, target, copy_function=shutil.copyfile, dirs_exist_ok=True)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(Path(source) / path, target)
 
     def _install(self, built: Path, binary: Path) -> None:
         """Put a new binary in place: whoever looks sees the old one or the new one, never a part."""
@@ -222,3 +235,8 @@ def _run_go(command: Sequence[str | Path], environment: dict[str, str], module: 
             f" in {module.folder}. It said:\n{said}\n"
             "If modules could not be downloaded, set GOPROXY to a Go module proxy that this machine reaches."
         )
+
+
+def find_helm(cache: BinaryCache | None = None) -> Path:
+    """Helm, as pinned below gomod/helm, built now if it is missing. Raises BuildError."""
+    return (cache if cache is not None else BinaryCache()).ensure(find("helm"))["helm"]

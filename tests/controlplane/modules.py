@@ -6,6 +6,7 @@ Adding a Kubernetes version means adding a folder below `gomod/kubernetes/`; no 
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import re
 from dataclasses import dataclass
@@ -18,8 +19,11 @@ GOMOD_DIR = Path(__file__).parent / "gomod"
 # Flags that make a binary independent of who builds it and where; they are part of the cache key.
 BUILD_FLAGS = ("-mod=readonly", "-buildvcs=false", "-trimpath")
 
+# What of a module's own files belongs beside the binaries: folders and files of it, copied as they are.
+ASSETS = {"github.com/argoproj/argo-cd/v3": ("manifests/crds", "hack/git-verify-wrapper.sh")}
+
 # Packages whose last path element is not what people call the program.
-BINARY_NAMES = {"go.etcd.io/etcd/server/v3": "etcd"}
+BINARY_NAMES = {"go.etcd.io/etcd/server/v3": "etcd", "github.com/argoproj/argo-cd/v3/cmd": "argocd"}
 
 _TOOL_BLOCK = re.compile(r"^tool\s*\(\n(?P<body>.*?)^\)", re.MULTILINE | re.DOTALL)
 _TOOL_LINE = re.compile(r"^tool\s+(?P<package>[^\s(]+)", re.MULTILINE)
@@ -69,6 +73,11 @@ class GoModule:
         return {BINARY_NAMES.get(package, default_binary_name(package)): package for package in packages}
 
     @property
+    def assets(self) -> dict[str, tuple[str, ...]]:
+        """Folders and files to copy beside the binaries: module → paths in it."""
+        return {module: paths for module, paths in ASSETS.items() if f"{module}/" in "".join(self.tools.values())}
+
+    @property
     def linker_flags(self) -> str:
         """Stripped, and stamped with the version: `kubectl version` and feature gates go by that stamp."""
         flags = ["-s", "-w"]
@@ -77,6 +86,10 @@ class GoModule:
             values = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
             for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
                 flags += [f"-X={package}.{key}={value}" for key, value in values.items()]
+        if self.name == "helm":
+            flags += [f"-X=helm.sh/helm/v4/internal/version.version={self.version}"]
+        if self.name == "argocd":
+            flags.append(f"-X=github.com/argoproj/argo-cd/v3/common.version={self.version.removeprefix('v')}")
         return " ".join(flags)
 
     @property
@@ -91,7 +104,13 @@ class GoModule:
             hasher.update(file.read_bytes() if file.exists() else b"")
             hasher.update(b"\0")
         sources = sorted(self.folder.glob("*.go"))  # none for Kubernetes; a stub module carries its own program
-        for text in (*BUILD_FLAGS, self.linker_flags, platform.system(), platform.machine()):
+        for text in (
+            *BUILD_FLAGS,
+            self.linker_flags,
+            *(str(item) for item in self.assets.items()),
+            platform.system(),
+            platform.machine(),
+        ):
             hasher.update(text.encode() + b"\0")
         for source in sources:
             hasher.update(source.read_bytes() + b"\0")
@@ -115,15 +134,20 @@ def parse_version(version: str) -> tuple[int, int, int]:
 
 
 def available(name: str) -> list[GoModule]:
-    """The versions of `kubernetes` or `kwok` that have a folder, newest last."""
+    """The versions of `kubernetes`, `kwok`, `helm` or `argocd` that have a folder, newest last."""
     folders = [folder for folder in (GOMOD_DIR / name).glob("v*") if (folder / "go.mod").exists()]
     folders.sort(key=lambda folder: parse_version(folder.name))
     return [GoModule(name, folder.name, folder) for folder in folders]
 
 
 def find(name: str, version: str | None = None) -> GoModule:
-    """The module of the wanted version (`v1.37.2`, `1.37`), or the newest; raises BuildError if there is none."""
+    """The module of the wanted version (`v1.37.2`, `1.37`), or the newest; raises BuildError if there is none.
+
+    Of Kubernetes the newest is only the default: CLIENTORG_KUBERNETES names another.
+    """
     modules = available(name)
+    if version is None and name == "kubernetes":
+        version = os.environ.get("CLIENTORG_KUBERNETES") or None
     if version is not None:
         wanted = "v" + version.removeprefix("v")
         modules = [m for m in modules if m.version == wanted or m.version.startswith(wanted + ".")]

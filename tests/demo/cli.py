@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -13,12 +15,19 @@ from tests.controlplane import ControlPlaneError
 from tests.controlplane.choose import add_arguments
 from tests.controlplane.progress import Reporter
 
-from . import background, lifecycle, quickstart
+from . import background, billing, lifecycle, portfolio, quickstart
 from .signals import Interrupted
-from .stage import Story, open_stage
+from .stage import Stage, Story, open_stage
 from .telling import advise, cleaned_up, say
 
-STORIES: dict[str, Story] = {"quickstart": quickstart, "lifecycle": lifecycle}
+STORIES: dict[str, Story] = {
+    "quickstart": quickstart,
+    "lifecycle": lifecycle,
+    "billing": billing,
+    "portfolio": portfolio,
+}
+AFTERWARDS: dict[str, Callable[[Stage, Console], AbstractContextManager[None]]] = {"portfolio": portfolio.dashboard}
+"""What runs from the story's end until Ctrl-C."""
 CHECK_SECONDS = 0.5
 USAGE = 2
 
@@ -68,14 +77,19 @@ def _run(options: argparse.Namespace) -> int:
             done = True
             advise(stage, console, story.TRY_NEXT)
             say(console, "Ctrl-C ends it all.", style="bold")
-            while True:
-                time.sleep(CHECK_SECONDS)  # a signal ends it by raising
-                stage.check()
+            with AFTERWARDS.get(options.story, _nothing)(stage, console):
+                while True:
+                    time.sleep(CHECK_SECONDS)  # a signal ends it by raising
+                    stage.check()
     except Interrupted as stop:
         if done and stop.is_ctrl_c:  # how a demo is meant to end
             say(console, f"\nEnded after {time.monotonic() - started:.0f} s; nothing is left running.")
             return 0
         raise
+
+
+def _nothing(_stage: Stage, _console: Console) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 def _up(options: argparse.Namespace) -> int:

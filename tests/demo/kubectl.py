@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Kubectl:
 def write_operator_kubeconfig(kubectl: Kubectl, target: Path, hours: int = TOKEN_HOURS) -> Path:
     """A kubeconfig with a token of the operator's ServiceAccount: it runs with the rights it has in a real cluster."""
     token = kubectl.run("create", "token", SERVICE_ACCOUNT, f"--namespace={NAMESPACE}", f"--duration={hours}h").strip()
-    admin = json.loads(kubectl.run("config", "view", "--raw", "--minify", "--flatten", "--output=json"))
+    admin = _own_config(kubectl)
     name = "clientorg-operator"
     config: dict[str, Any] = {
         "apiVersion": "v1",
@@ -67,6 +67,32 @@ def write_operator_kubeconfig(kubectl: Kubectl, target: Path, hours: int = TOKEN
         "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": NAMESPACE}}],
         "current-context": name,
     }
+    return _write(target, config)
+
+
+def write_kubeconfig_of(kubectl: Kubectl, target: Path, namespace: str, people: Mapping[str, str]) -> Path:
+    """A kubeconfig with the administrator's context, and one in the namespace for each of `people`, whom the
+    administrator impersonates.
+
+    Args:
+        people: the context's name to the user's.
+    """
+    config = _own_config(kubectl)
+    cluster, admin = config["contexts"][0]["context"]["cluster"], config["users"][0]["user"]
+    for name, user in people.items():
+        config["users"].append({"name": name, "user": {**admin, "as": user}})
+        config["contexts"].append({"name": name, "context": {"cluster": cluster, "user": name, "namespace": namespace}})
+    return _write(target, config)
+
+
+def _own_config(kubectl: Kubectl) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads(
+        kubectl.run("config", "view", "--raw", "--minify", "--flatten", "--output=json")
+    )
+    return config
+
+
+def _write(target: Path, config: dict[str, Any]) -> Path:
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         yaml.safe_dump(config, file, sort_keys=False)

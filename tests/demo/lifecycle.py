@@ -5,7 +5,6 @@ It is told on a clock of its own, which is stepped: the operator reads the time 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,14 +12,12 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
-from .devclock import SteppedClock
-from .errors import RefusedError
-from .inbox import Inbox, open_inbox
+from .inbox import Inbox
 from .kubectl import Kubectl
-from .looking import Seen, look, until
-from .shell import Shell
+from .looking import Seen, look
 from .stage import Stage
-from .telling import Try, say
+from .teller import Teller, refuse_stepping, stepped_settings, tell
+from .telling import Try
 
 AGENCY = "agency-osaka"
 TRY_NEXT: tuple[Try, ...] = ()
@@ -30,100 +27,37 @@ BEGIN = datetime(2026, 11, 2, tzinfo=UTC)
 ZONE = ZoneInfo("Asia/Tokyo")
 PODS = 4
 REMINDER_DAYS = (30, 14, 7, 1)
-WAIT_SECONDS = 30.0
-CLOCK = "clock"
 
 
 def settings(folder: Path) -> Mapping[str, object]:
     """The clock that is stepped, and a mail server on this machine."""
-    clock = SteppedClock(folder / CLOCK, BEGIN)
-    return {"dev_clock": clock.file, "allow_loopback": True}
+    return stepped_settings(folder, BEGIN)
 
 
 def refuse(kubectl: Kubectl) -> None:
     """Raise RefusedError where stepping the clock would do harm, or would do nothing."""
-    if kubectl.exists("namespace", AGENCY):
-        raise RefusedError(f"the cluster has a namespace {AGENCY} already; the demo leaves it alone and does not begin")
-    if not kubectl.exists("crd", "clientorgs.clientorg.dev"):
-        return
-    lease = ("lease", "clientorg-operator", "--namespace=clientorg-system", "--ignore-not-found")
-    leader = kubectl.run("get", *lease, "--output=jsonpath={.spec.holderIdentity}").strip()
-    if leader:
-        raise RefusedError(
-            f"this story steps the operator's clock, which is impossible here: another operator leads ({leader}), and "
-            "its clock is not ours. End it first, or use --cluster=local"
-        )
-    if kubectl.exists("clientorgs", "--all-namespaces"):
-        raise RefusedError(
-            "this story steps the operator's clock by months, which is impossible here: the cluster has clients, and "
-            "those that are deactivated would be deleted before their time. Use --cluster=local"
-        )
+    refuse_stepping(kubectl, AGENCY)
 
 
 def play(stage: Stage, console: Console) -> None:
     """Tell it all; returns when the client is purged. Raises DemoError or OperatorError at the first thing amiss."""
-    began = time.monotonic()
-    with open_inbox() as inbox:
-        story = _Story(stage, console, inbox)
-        for chapter in CHAPTERS:
-            chapter(story)
-        count = len(inbox.mails)
-    days = (story.clock.now - BEGIN).days
-    say(
-        console,
-        f"\nSeen: {len(CHAPTERS)} chapters, {days} days, {count} mails, in {time.monotonic() - began:.0f} s.",
-        style="green",
-    )
+    tell(console, CHAPTERS, BEGIN, lambda inbox: _Story(stage, console, inbox))
 
 
-class _Story:
-    """What the chapters share: the stage, the clock, and what was told already."""
+class _Story(Teller[Seen]):
+    """The teller, and what the chapters share."""
 
     def __init__(self, stage: Stage, console: Console, inbox: Inbox) -> None:
-        self.clock = SteppedClock(stage.folder / CLOCK, BEGIN)
-        self.inbox = inbox
-        self.org_id = self.namespace = ""
-        self._stage, self._console = stage, console
-        self._told_mails = 0
-        self._shell = Shell(stage, console, CLIENTORG_DEV_CLOCK=str(self.clock.file))
-        self._cause = time.monotonic()
-
-    def chapter(self, title: str, at: datetime | None = None) -> None:
-        """A new one, at that time."""
-        if at is not None:
-            self.clock.step(at)
-        self._cause = time.monotonic()
-        say(self._console, f"\n== {self.clock.now.astimezone(ZONE):%-d %B %Y, %H:%M}  {title}", style="bold cyan")
-
-    def run(self, command: str, *, refused: bool = False) -> None:
-        """Show a command and what it says; raises DemoError if it does not go as it should."""
-        self._cause = time.monotonic()
-        self._shell.run(command, refused=refused)
-
-    def note(self, text: str) -> None:
-        """A line in the teller's own words."""
-        say(self._console, f"   {text}", style="green")
-
-    def look(self) -> Seen:
-        """The client as it is now."""
-        self._stage.check()
-        return look(self._stage.kubectl, AGENCY, CLIENT, tuple(self.inbox.mails[self._told_mails :]))
-
-    def until(self, what: str, condition: Callable[[Seen], bool], mail: str = "") -> Seen:
-        """Wait until it is so, and a mail with these words in its subject is there.
-
-        Tells how long it took since the last command began, or the clock was stepped. Raises DemoError after a while.
-        """
-
-        asked = f"{what}, and a mail with {mail!r} in its subject" if mail else what
-        seen = until(
-            self.look, asked, lambda found: condition(found) and (not mail or found.has_mail(mail)), WAIT_SECONDS
+        super().__init__(
+            stage,
+            console,
+            inbox,
+            begin=BEGIN,
+            zone=ZONE,
+            look=lambda mails: look(stage.kubectl, AGENCY, CLIENT, mails),
         )
-        self.note(f"After {time.monotonic() - self._cause:.1f} s {what}.")
-        for new in seen.mails:
-            say(self._console, f"   {new}", style="magenta")
-        self._told_mails += len(seen.mails)
-        return seen
+        self.mail_port = inbox.port
+        self.org_id = self.namespace = ""
 
     def show(self, what: str) -> None:
         """What kubectl says of a kind in the agency."""
@@ -143,10 +77,10 @@ def _begins(story: _Story) -> None:
     story.run("kubectl apply -f examples/lifecycle/agency.yaml")
     story.run(
         f"kubectl create secret generic clientorg-smtp -n {AGENCY} --from-literal=host=127.0.0.1 "
-        f"--from-literal=port={story.inbox.port} --from-literal=security=none"
+        f"--from-literal=port={story.mail_port} --from-literal=security=none"
     )
     story.run("kubectl apply -f examples/lifecycle/clients.yaml")
-    seen = story.until("Acme is Ready", lambda seen: seen.ready == ("True", "Ready"), mail="workspace is ready")
+    seen = story.until("Acme is Ready", lambda seen: seen.ready == ("True", "Ready"), "workspace is ready")
     story.org_id, story.namespace = seen.status["orgID"], seen.status["workspace"]["namespace"]
     story.run(f"kubectl apply -n {story.namespace} -f examples/lifecycle/experiments.yaml")
     story.until(f"{PODS} pods run", lambda seen: seen.running == PODS)
@@ -156,14 +90,14 @@ def _begins(story: _Story) -> None:
 def _is_warned(story: _Story) -> None:
     story.chapter("80 % are used", datetime(2026, 11, 16, tzinfo=UTC))
     story.report_usage("usage-80.yaml")
-    story.until("the contact is warned", lambda seen: seen.thresholds == {80}, mail="80")
+    story.until("the contact is warned", lambda seen: seen.thresholds == {80}, "80")
     story.run(f"kubectl clientorg usage -n {AGENCY}")
 
 
 def _is_paused(story: _Story) -> None:
     story.chapter("100 % are used: everything stops by itself", datetime(2026, 11, 23, tzinfo=UTC))
     story.report_usage("usage-100.yaml")
-    story.until("Acme is paused, and nothing runs", _is_stopped("Paused"), mail="paused")
+    story.until("Acme is paused, and nothing runs", _is_stopped("Paused"), "paused")
     story.show("clientorgs")
     story.show_workloads()
     story.note("Nothing can be started either, whatever is applied:")
@@ -173,7 +107,7 @@ def _is_paused(story: _Story) -> None:
 def _resumes(story: _Story) -> None:
     story.chapter("The agency moves 10,000 visitors from Globex to Acme", story.clock.now + timedelta(hours=2))
     story.run(f"kubectl clientorg reallocate {CLIENT} -n {AGENCY} --license visitors --from {LENDER} --by 10000 --yes")
-    story.until("Acme is resumed, and everything runs as before", _is_working, mail="running again")
+    story.until("Acme is resumed, and everything runs as before", _is_working, "running again")
     story.show("clientorgs")
     story.show_workloads()
 
@@ -181,7 +115,7 @@ def _resumes(story: _Story) -> None:
 def _is_deactivated(story: _Story) -> None:
     story.chapter("The contract ends: the agency deactivates Acme", datetime(2026, 11, 25, tzinfo=UTC))
     story.run(f"kubectl clientorg deactivate {CLIENT} -n {AGENCY} --yes")
-    story.until("Acme is deactivated, and nothing runs", _is_stopped("Deactivated"), mail="has been deactivated")
+    story.until("Acme is deactivated, and nothing runs", _is_stopped("Deactivated"), "has been deactivated")
     story.show("clientorgs")
     story.show("quotapools")
 
@@ -197,7 +131,7 @@ def _waits(story: _Story) -> None:
     story.until(
         "Acme waits for licenses, and is not deleted meanwhile",
         lambda seen: seen.ready == ("False", "QuotaPending") and "deactivation" not in seen.status and not seen.pods,
-        mail="waiting for licenses",
+        "waiting for licenses",
     )
     story.show("clientorgs")
 
@@ -205,7 +139,7 @@ def _waits(story: _Story) -> None:
 def _returns(story: _Story) -> None:
     story.chapter("Globex gives them back: Acme goes on where it left off", story.clock.now + timedelta(days=1))
     story.run(f"kubectl clientorg reallocate {LENDER} -n {AGENCY} --license visitors --by -60000 --yes")
-    story.until("Acme is active, and everything runs as before", _is_working, mail="running again")
+    story.until("Acme is active, and everything runs as before", _is_working, "running again")
     story.show("clientorgs")
     story.show_workloads()
 
@@ -213,7 +147,7 @@ def _returns(story: _Story) -> None:
 def _leaves_again(story: _Story) -> None:
     story.chapter("Acme leaves for good: three months begin anew", datetime(2027, 3, 1, tzinfo=UTC))
     story.run(f"kubectl clientorg deactivate {CLIENT} -n {AGENCY} --yes")
-    story.until("Acme is deactivated, and nothing runs", _is_stopped("Deactivated"), mail="has been deactivated")
+    story.until("Acme is deactivated, and nothing runs", _is_stopped("Deactivated"), "has been deactivated")
     _remind(story, REMINDER_DAYS)
 
 
@@ -222,7 +156,7 @@ def _is_purged(story: _Story) -> None:
     story.until(
         "everything is deleted but the record",
         lambda seen: seen.state == "Purged" and seen.ready == ("True", "Purged") and not seen.namespace_exists,
-        mail="permanently deleted",
+        "permanently deleted",
     )
     story.run(f"kubectl get namespace {story.namespace}", refused=True)
     story.show("clientorgs")
@@ -251,7 +185,7 @@ def _remind(story: _Story, days: tuple[int, ...]) -> None:
             f"{before} day{'s' if before != 1 else ''} before everything is deleted",
             _purge_after(story) - timedelta(days=before),
         )
-        story.until("the contact is reminded", _is_reminded_of(before), mail="will be permanently deleted")
+        story.until("the contact is reminded", _is_reminded_of(before), "will be permanently deleted")
 
 
 def _purge_after(story: _Story) -> datetime:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import DemoError
 from .inbox import Mail
@@ -14,6 +14,8 @@ from .kubectl import Kubectl
 
 Json = dict[str, Any]
 POLL_SECONDS = 0.2
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,8 @@ class Seen:
 
     @property
     def ready(self) -> tuple[str, str]:
-        """Status and reason of the condition Ready; Unknown while it is not about the spec as it stands."""
-        if self.status.get("observedGeneration") != self.client["metadata"]["generation"]:
-            return "Unknown", "NotObserved"
-        for condition in self.status.get("conditions") or ():
-            if condition["type"] == "Ready":
-                return condition["status"], condition["reason"]
-        return "Unknown", "NotObserved"
+        """Status and reason of the condition Ready."""
+        return ready_of(self.client)
 
     @property
     def running(self) -> int:
@@ -67,10 +64,6 @@ class Seen:
         record = self.status.get("deactivation") or {}
         return {item["days"] for item in record.get("remindersSent") or () if not item.get("skipped")}
 
-    def has_mail(self, words: str) -> bool:
-        """Whether a new mail has these words in its subject."""
-        return any(words in mail.subject for mail in self.mails)
-
     def __str__(self) -> str:
         pods = ", ".join(f"{name} {phase}" for name, phase in sorted(self.pods.items())) or "none"
         mails = "; ".join(mail.subject for mail in self.mails) or "none"
@@ -80,6 +73,17 @@ class Seen:
             f"state {self.state}, Ready {ready}, thresholds {sorted(self.thresholds)}, reminders "
             f"{sorted(self.reminders)}, workspace {workspace}, pods: {pods}, new mails: {mails}"
         )
+
+
+def ready_of(client: Json) -> tuple[str, str]:
+    """Status and reason of the condition Ready; Unknown while it is not about the spec as it stands."""
+    status = client.get("status") or {}
+    if status.get("observedGeneration") != client["metadata"]["generation"]:
+        return "Unknown", "NotObserved"
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "Ready":
+            return condition["status"], condition["reason"]
+    return "Unknown", "NotObserved"
 
 
 def look(kubectl: Kubectl, agency: str, name: str, mails: tuple[Mail, ...]) -> Seen:
@@ -95,7 +99,7 @@ def look(kubectl: Kubectl, agency: str, name: str, mails: tuple[Mail, ...]) -> S
     return Seen(client, exists, pods, mails)
 
 
-def until(look_again: Callable[[], Seen], what: str, condition: Callable[[Seen], bool], seconds: float) -> Seen:
+def until(look_again: Callable[[], S], what: str, condition: Callable[[S], bool], seconds: float) -> S:
     """Look until it is so; returns what was seen.
 
     Raises:

@@ -17,16 +17,20 @@ TIMEOUT_SECONDS = 60.0
 
 
 class Shell:
-    """A shell with kubectl, the plugin, the cluster's kubeconfig and the operator's clock."""
+    """A shell with kubectl, the plugin, the cluster's kubeconfig and the operator's clock.
+
+    Args:
+        environment: variables besides, or instead.
+    """
 
     def __init__(self, stage: Stage, console: Console, **environment: str) -> None:
         self._console = console
         self._environment = {
             **os.environ,
-            **environment,
             "PATH": os.pathsep.join((str(stage.tools), os.environ.get("PATH", os.defpath))),
             "KUBECONFIG": str(stage.kubectl.kubeconfig),
             "KUBECACHEDIR": str(stage.kubectl.cache),
+            **environment,
         }
 
     def run(self, command: str, *, refused: bool = False) -> str:

@@ -87,3 +87,27 @@ def report(
 def meters(licenses: Mapping[str, int]) -> list[Json]:
     """Counts as a report lists them."""
     return [{"license": license, "value": value} for license, value in licenses.items()]
+
+
+def subscription(agency: str, name: str = "acme-1", *, client: str | None = "acme", **spec: Any) -> Json:
+    """A Subscription: paid, one year of 10 visitors from 2026-01-01, unless fields of its spec say otherwise."""
+    length = {} if "term" in spec or "renewalDate" in spec else {"term": {"months": 12}}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Subscription",
+        "metadata": {"name": name, "namespace": agency},
+        "spec": {
+            **({"clientRef": {"name": client}} if client else {}),
+            "order": {"id": f"PO-{name}"},
+            "type": "Paid",
+            "products": [{"name": "visitors", "licenses": 10}],
+            "startDate": "2026-01-01",
+            **length,
+            **spec,
+        },
+    }
+
+
+def invoice(number: str = "R-1", due: str = "2026-02-01", **fields: Any) -> Json:
+    """An open invoice over 1200.50 USD."""
+    return {"number": number, "dueDate": due, "amount": "1200.50", "currency": "USD", **fields}

@@ -21,9 +21,12 @@ from clientorg.cluster.resources import (
     DAEMON_SETS,
     EVENTS,
     LEASES,
+    ORG_APPROVALS,
     ORG_PLANS,
+    POINT_TRANSACTIONS,
     QUOTA_POOLS,
     REPLICA_SETS,
+    SUBSCRIPTIONS,
     USAGE_REPORTS,
     WORKSPACE_RESOURCES,
     Resource,
@@ -34,6 +37,7 @@ Json = dict[str, Any]
 
 PODS: Final = Resource("", "v1", "pods", "Pod")
 SECRETS: Final = Resource("", "v1", "secrets", "Secret")
+ROLES: Final = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
 CLUSTER_ROLES: Final = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
 CLUSTER_ROLE_BINDINGS: Final = Resource(
     "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
@@ -51,9 +55,9 @@ POLICY_BINDINGS: Final = Resource(
 _KNOWN: Final = {
     (resource.api_version, resource.kind): resource
     for resource in (
-        *(CLIENT_ORGS, QUOTA_POOLS, ORG_PLANS, USAGE_REPORTS, EVENTS, LEASES),
-        *(REPLICA_SETS, DAEMON_SETS),
-        *(PODS, SECRETS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, POLICIES, POLICY_BINDINGS),
+        *(CLIENT_ORGS, QUOTA_POOLS, ORG_PLANS, USAGE_REPORTS, ORG_APPROVALS, POINT_TRANSACTIONS, EVENTS, LEASES),
+        *(REPLICA_SETS, DAEMON_SETS, SUBSCRIPTIONS),
+        *(PODS, SECRETS, ROLES, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, POLICIES, POLICY_BINDINGS),
         *WORKSPACE_RESOURCES,
         *BLUEPRINT_RESOURCES,
     )
@@ -71,6 +75,11 @@ class RefusedError(Exception):
         self.code = code
         self.reason = reason
         self.message = message
+
+
+def resource_named(name: str) -> Resource | None:
+    """The resource of a plural or singular name, if tests use it."""
+    return next((item for item in _KNOWN.values() if name in (item.plural, item.kind.lower())), None)
 
 
 def resource_of(manifest: Mapping[str, Any]) -> Resource:
@@ -158,6 +167,16 @@ class Kube:
         self, method: str, path: str, body: object = None, *, content_type: str = "application/json", **params: str
     ) -> Json:
         """One request, decoded. Raises RefusedError, or httpx.TransportError when there is no answer."""
+        answer = self.send(method, path, body, content_type=content_type, **params)
+        if answer.is_error:
+            raise _refused(answer)
+        document: Json = answer.json()
+        return document
+
+    def send(
+        self, method: str, path: str, body: object = None, *, content_type: str = "application/json", **params: str
+    ) -> httpx.Response:
+        """One request and its answer, whatever it says. Raises httpx.TransportError when there is none."""
         content = None if body is None else json.dumps(body)
         headers = [*self._headers, ("Content-Type", content_type)]
 
@@ -165,11 +184,7 @@ class Kube:
             answer = self.http.request(method, path, content=content, params=params, headers=headers)
             return None if answer.status_code == 429 else answer  # "storage is (re)initializing", and the like
 
-        answer = wait_until(send, _PATIENCE_SECONDS, f"an answer to {method} {path} other than 429")
-        if answer.is_error:
-            raise _refused(answer)
-        document: Json = answer.json()
-        return document
+        return wait_until(send, _PATIENCE_SECONDS, f"an answer to {method} {path} other than 429")
 
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> Json:
         """One object. Raises RefusedError (404) when it is not there."""
@@ -227,9 +242,12 @@ class Kube:
         self.request("DELETE", resource.path(namespace, name), {"propagationPolicy": "Background"})
 
     def watch(self, resource: Resource, namespace: str, since: str, seconds: int) -> Iterator[tuple[str, Json]]:
-        """Event types and objects from a resourceVersion on, for so long."""
+        """Event types and objects from a resourceVersion on, for so long. Raises RefusedError."""
         params = {"watch": "true", "resourceVersion": since, "timeoutSeconds": str(seconds)}
-        with self.http.stream("GET", resource.path(namespace), params=params) as answer:
+        with self.http.stream("GET", resource.path(namespace), params=params, headers=self._headers) as answer:
+            if answer.is_error:
+                answer.read()
+                raise _refused(answer)
             for line in answer.iter_lines():
                 event = json.loads(line)
                 yield event["type"], event["object"]

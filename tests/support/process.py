@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Self
+from typing import Any, Final, Self
 
 import httpx
 import psutil
@@ -17,6 +17,9 @@ import psutil
 from tests.controlplane.process import spawn
 from tests.controlplane.waiting import wait_until
 from tests.support.install import ROOT
+
+_PLAIN: Final[dict[str, Any]] = {"trust_env": False, "verify": False}
+"""For plain HTTP on this machine. Without `verify` each request would first read all authorities, which takes 30 ms."""
 
 
 def free_port() -> int:
@@ -82,19 +85,19 @@ class OperatorProcess:
         if not self.is_running():
             raise RuntimeError(f"the operator ended:\n{self.tail()}")
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"http://127.0.0.1:{self.health_port}/readyz", trust_env=False).status_code == 200
+            return httpx.get(f"http://127.0.0.1:{self.health_port}/readyz", **_PLAIN).status_code == 200
         return False
 
     def answers(self, probe: str) -> int:
         """Status code of /healthz or /readyz; 0 when nothing listens."""
         try:
-            return httpx.get(f"http://127.0.0.1:{self.health_port}/{probe}", timeout=10).status_code
+            return httpx.get(f"http://127.0.0.1:{self.health_port}/{probe}", timeout=10, **_PLAIN).status_code
         except httpx.TransportError:
             return 0
 
     def text(self, probe: str) -> str:
         """What /healthz or /readyz says."""
-        return httpx.get(f"http://127.0.0.1:{self.health_port}/{probe}", timeout=10).text
+        return httpx.get(f"http://127.0.0.1:{self.health_port}/{probe}", timeout=10, **_PLAIN).text
 
     def is_running(self) -> bool:
         """Whether the process is there."""
@@ -126,9 +129,14 @@ class OperatorProcess:
 
     def metrics(self) -> dict[str, float]:
         """All samples of /metrics by name with labels."""
-        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=30, trust_env=False).text
+        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=30, **_PLAIN).text
         samples = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
         return {name: float(value) for name, _, value in samples}
+
+    def keep_metrics(self) -> None:
+        """Keep what /metrics says now, beside the log."""
+        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5, **_PLAIN).text
+        self.log.with_suffix(".metrics").write_text(text)
 
     def writes(self) -> float:
         """Requests so far that changed something. The election has a connection of its own and does not count."""

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Final, Self
 
 import httpx
-from filelock import FileLock
 
 from tests.controlplane.process import spawn
-from tests.controlplane.toolchain import cache_dir
 from tests.controlplane.waiting import wait_until
+from tests.support.debian import package_folder
 from tests.support.httpserver import LocalServer, QuietHandler
 from tests.support.process import free_port
 
-_PACKAGE: Final = "prometheus"
-_FETCH_SECONDS: Final = 180
+_PROGRAM: Final = "usr/bin/prometheus"
 _CONFIG: Final = """\
 global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
 scrape_configs:
@@ -29,57 +26,16 @@ scrape_configs:
 """
 
 
-class PrometheusUnavailableError(RuntimeError):
-    """There is no Prometheus on this machine and none could be fetched; the text says why."""
-
-
 def find_prometheus() -> Path:
-    """The server's program, from PATH, from the cache, or fetched now."""
+    """The server's program, from PATH, from the cache, or fetched now. Raises PackageUnavailableError."""
     if (installed := shutil.which("prometheus")) is not None:
         return Path(installed)
-    folder = cache_dir() / "tools" / _PACKAGE
-    binary = folder / "usr" / "bin" / "prometheus"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
-        if not binary.exists():
-            _fetch(folder)
-    return binary
+    return package_folder("prometheus", ["prometheus"], _PROGRAM) / _PROGRAM
 
 
-def _fetch(folder: Path) -> None:
-    """Download the package and unpack it into the folder: completely or not at all."""
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as name:
-        work = Path(name)
-        try:
-            _run(work, "apt-get", "-qq", "download", _PACKAGE)
-        except PrometheusUnavailableError:  # lists of packages may be missing, and only root may fetch them for all
-            for part in ("lists/partial", "archives/partial"):
-                (work / part).mkdir(parents=True)
-            own = ("-o", f"Dir::State::lists={work / 'lists'}", "-o", f"Dir::Cache={work / 'archives'}")
-            _run(work, "apt-get", "-qq", *own, "update")
-            _run(work, "apt-get", "-qq", *own, "download", _PACKAGE)
-        (package,) = work.glob(f"{_PACKAGE}_*.deb")
-        _run(work, "dpkg-deb", "-x", str(package), "content")
-        shutil.rmtree(folder / "usr", ignore_errors=True)
-        (work / "content" / "usr").rename(folder / "usr")
-
-
-def _run(folder: Path, *command: str) -> None:
-    try:
-        subprocess.run(
-            command,
-            cwd=folder,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=_FETCH_SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        said = str(getattr(error, "stderr", None) or error).strip()
-        raise PrometheusUnavailableError(
-            f"no prometheus on PATH, and `{' '.join(command)}` failed: {said[-500:]}. Install the package prometheus"
-        ) from error
+def find_promtool() -> Path:
+    """The checker of rules that comes with the server. Raises PackageUnavailableError."""
+    return find_prometheus().resolve().with_name("promtool")
 
 
 class Exporter(LocalServer):
@@ -112,9 +68,13 @@ class Exporter(LocalServer):
 
 
 class PrometheusServer:
-    """A server that scrapes one exporter. A context manager; it can be stopped and started in between."""
+    """A server that scrapes one exporter. A context manager; it can be stopped and started in between.
 
-    def __init__(self, binary: Path, folder: Path, exporter: Exporter) -> None:
+    Args:
+        exporter: what is scraped; or the port on this machine where its /metrics are.
+    """
+
+    def __init__(self, binary: Path, folder: Path, exporter: Exporter | int) -> None:
         self._binary = binary
         self._folder = folder
         self._exporter = exporter
@@ -132,7 +92,8 @@ class PrometheusServer:
     def start(self) -> None:
         """Start it, with what it stored before, and wait until it answers."""
         config = self._folder / "prometheus.yml"
-        config.write_text(_CONFIG.format(port=self._exporter.port))
+        port = self._exporter if isinstance(self._exporter, int) else self._exporter.port
+        config.write_text(_CONFIG.format(port=port))
         command = [
             str(self._binary),
             f"--config.file={config}",
@@ -162,5 +123,7 @@ class PrometheusServer:
 
     def expect_scraped(self) -> None:
         """Wait until what the exporter says now was taken in."""
-        seen = self._exporter.scrapes
-        wait_until(lambda: self._exporter.scrapes >= seen + 2, 30, "two scrapes")
+        exporter = self._exporter
+        assert isinstance(exporter, Exporter)
+        seen = exporter.scrapes
+        wait_until(lambda: exporter.scrapes >= seen + 2, 30, "two scrapes")

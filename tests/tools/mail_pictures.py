@@ -11,10 +11,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from clientorg.api.notifications import NotificationKind
 from clientorg.notify.language import LANGUAGES
 from clientorg.notify.render import Brand, Rendered, render
 from tests.support.messages import EVERY_PARAMS, context
@@ -28,6 +30,7 @@ PEOPLE = {
 LICENSES = {"en": "Visitors", "ja": "訪問者", "cs": "Návštěvníci", "hi": "आगंतुक"}
 SIZES = {"desktop": (640, 900), "phone": (375, 1040)}
 COLUMNS = 3
+TO_AGENCY = (NotificationKind.POINTS_LOW, NotificationKind.POINTS_SHORT, NotificationKind.POINTS_RESTORED)
 
 
 def mails(language: str) -> Iterator[tuple[str, Rendered]]:
@@ -44,6 +47,8 @@ def mails(language: str) -> Iterator[tuple[str, Rendered]]:
             time_zone=ZoneInfo(zone),
             license_names={"visitors": LICENSES[language]},
         )
+        if kind in TO_AGENCY:
+            message = replace(message, client=agency, org_id="", first_name="", last_name=f"{first} {last}")
         yield f"{number:02d}-{kind.value}", render(kind, language, message)
 
 

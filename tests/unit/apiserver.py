@@ -1,11 +1,13 @@
 """An API server in memory: what the operator relies on of the real one, and nothing else.
 
 resourceVersions and preconditions, status as a subresource, generations, finalizers, consistent paged lists with
-selectors, server-side apply of what nobody else writes, and the history that watches are fed from.
+selectors, server-side apply of what nobody else writes, the rules that keep a ledger a ledger, and the history that
+watches are fed from.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,26 +25,42 @@ from clientorg.cluster.resources import (
     DAEMON_SETS,
     JOBS,
     NAMESPACES,
+    ORG_APPROVALS,
     ORG_PLANS,
     PODS,
+    POINT_TRANSACTIONS,
     QUOTA_POOLS,
     REPLICA_SETS,
+    SECRETS,
     STATEFUL_SETS,
+    SUBSCRIPTIONS,
     USAGE_REPORTS,
     WORKSPACE_RESOURCES,
     Resource,
 )
 from clientorg.cluster.rest import APPLY
 from clientorg.domain.timestamps import rfc3339
-from clientorg.errors import AlreadyExistsError, ConflictError, NotFoundError
+from clientorg.errors import AlreadyExistsError, ConflictError, ForbiddenError, InvalidError, NotFoundError
 
 Json = dict[str, Any]
 Key = tuple[str, str, str]
 """Plural, namespace (empty for none) and name."""
 
-_OURS = {resource.plural: resource for resource in (CLIENT_ORGS, QUOTA_POOLS, ORG_PLANS, USAGE_REPORTS)}
+_OURS = {
+    resource.plural: resource
+    for resource in (
+        CLIENT_ORGS,
+        QUOTA_POOLS,
+        ORG_PLANS,
+        USAGE_REPORTS,
+        ORG_APPROVALS,
+        POINT_TRANSACTIONS,
+        SUBSCRIPTIONS,
+    )
+}
 _WORKLOADS = (PODS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS, JOBS, CRON_JOBS)
-_KINDS = _OURS | {resource.plural: resource for resource in (*WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES, *_WORKLOADS)}
+_OTHERS = (*WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES, *_WORKLOADS, SECRETS)
+_KINDS = _OURS | {resource.plural: resource for resource in _OTHERS}
 
 
 def merged(document: Any, patch: Any) -> Any:
@@ -110,6 +128,10 @@ class MemoryServer:
     def remove(self, resource: Resource, namespace: str, name: str) -> None:
         """A user deletes an object."""
         self._delete((resource.plural, namespace, name), {})
+
+    def remove_past_finalizers(self, resource: Resource, namespace: str, name: str) -> None:
+        """Somebody's deletion that looked for finalizers before one was put on: the real server looks once."""
+        self._drop((resource.plural, namespace, name))
 
     def found(self, resource: Resource, namespace: str = "") -> list[Json]:
         """The objects of a kind, by name."""
@@ -184,14 +206,14 @@ class MemoryServer:
     def _list(self, resource: Resource, namespace: str, params: dict[str, str]) -> Json:
         token = params.get("continue")
         if token is None:
-            field_name, _, value = params.get("fieldSelector", "").partition("=")
+            field_name, sign, value = re.split(r"(!?=|$)", params.get("fieldSelector", ""), maxsplit=1)
             labels = [pair.partition("=") for pair in params.get("labelSelector", "").split(",") if pair]
             items = [
                 self.objects[key]
                 for key in sorted(self.objects)
                 if key[0] == resource.plural
                 and (not namespace or key[1] == namespace)
-                and (not field_name or _field(self.objects[key], field_name) == value)
+                and (not field_name or (_field(self.objects[key], field_name) == value) == (sign == "="))
                 and all(self.objects[key]["metadata"].get("labels", {}).get(name) == want for name, _, want in labels)
             ]
             token = f"{self.version}:0"
@@ -254,6 +276,7 @@ class MemoryServer:
     def _update(self, key: Key, before: Json, after: Json) -> Json:
         if after == before:
             return before
+        _check_rules(key[0], before, after)
         if after.get("spec") != before.get("spec"):
             after["metadata"]["generation"] += 1
         if "deletionTimestamp" in after["metadata"] and not after["metadata"].get("finalizers"):
@@ -267,6 +290,8 @@ class MemoryServer:
             raise ConflictError(409, "Conflict", f"the UID in the precondition ({uid}) is another's")
         if "deletionTimestamp" in before["metadata"]:
             return before
+        if key[0] == POINT_TRANSACTIONS.plural and _phase(before) == "Posted":
+            raise ForbiddenError(403, "Forbidden", f"transaction {key[2]} is posted: it is an entry of the ledger")
         if not before["metadata"].get("finalizers") and key[0] != NAMESPACES.plural:
             return self._drop(key)
         metadata = {**before["metadata"], "deletionTimestamp": rfc3339(self.now())}
@@ -299,7 +324,33 @@ def _parse(path: str) -> tuple[Key, str | None]:
 
 
 def _field(manifest: Json, path: str) -> Any:
+    """The value at a path; empty where nothing is, as the real server has it for fields of our kinds."""
     value: Any = manifest
     for name in path.split("."):
-        value = value[name]
+        value = value.get(name, "")
+        if value == "":
+            break
     return value
+
+
+def _check_rules(plural: str, before: Json, after: Json) -> None:
+    """The transition rules of the CRDs that the ledger rests on (crds/)."""
+    refusal = None
+    old, new = before.get("status") or {}, after.get("status") or {}
+    if plural == POINT_TRANSACTIONS.plural:
+        if after["spec"] != before["spec"]:
+            refusal = "spec: immutable, because it is an entry of the ledger"
+        elif _phase(before) == "Posted" and (_phase(after), new.get("entry")) != ("Posted", old.get("entry")):
+            refusal = "status: a posted transaction stays posted"
+    elif plural == CLIENT_ORGS.plural:
+        has_ended = bool((old.get("termination") or {}).get("executedTime"))
+        if after["spec"]["poolRef"] != before["spec"]["poolRef"]:
+            refusal = "spec.poolRef: immutable"
+        elif has_ended and after["spec"].get("termination") != before["spec"].get("termination"):
+            refusal = "spec.termination: has run"
+    if refusal is not None:
+        raise InvalidError(422, "Invalid", refusal)
+
+
+def _phase(manifest: Json) -> str | None:
+    return (manifest.get("status") or {}).get("phase")

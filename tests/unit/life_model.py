@@ -17,7 +17,8 @@ from clientorg.api.notifications import Channel
 from clientorg.api.quotapool import UsePeriod
 from clientorg.domain import outbox as box
 from clientorg.domain.allocation import Grant, Holder
-from clientorg.domain.client_status import Facts, Run, status_of
+from clientorg.domain.client_facts import Facts, Run
+from clientorg.domain.client_status import status_of
 from clientorg.domain.decision import Decision, Situation, decide
 from clientorg.domain.lifecycle import Deactivation, Terms
 from clientorg.domain.messages import from_status, to_status

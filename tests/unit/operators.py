@@ -20,6 +20,7 @@ from clientorg.cluster.resources import (
 )
 from clientorg.cluster.rest import Api
 from clientorg.control.children import Item
+from clientorg.control.clock import Clock
 from clientorg.control.keys import RESOURCES, Kind
 from clientorg.control.runtime import Runtime
 from clientorg.control.settings import Settings
@@ -29,7 +30,7 @@ from tests.unit.virtualtime import VirtualClock, VirtualTimeLoop
 
 _OURS = {resource.plural: kind for kind, resource in RESOURCES.items()}
 _CHILDREN = {resource.plural: resource.kind for resource in (*WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES)}
-_SLOW = ("/clientorgs", "/quotapools")
+_SLOW = ("/clientorgs", "/quotapools", "/pointtransactions", "/orgapprovals")
 _ITEM = msgspec.json.Decoder(Item)
 
 
@@ -81,7 +82,7 @@ class Call:
 
 
 class MemoryApi(Api):
-    """A connection to the server in memory. Requests about clients and pools wait in `calls` for the test."""
+    """A connection to the server in memory. Requests about clients, pools and the ledger wait in `calls`."""
 
     def __init__(self, server: MemoryServer) -> None:
         super().__init__(_credentials(), field_manager="clientorg-operator")
@@ -106,9 +107,17 @@ class MemoryApi(Api):
 class Operator:
     """One operator process: starts from a list, hears of changes when the test delivers them, may crash."""
 
-    def __init__(self, server: MemoryServer, loop: VirtualTimeLoop, identity: str, version: int | None = None) -> None:
+    def __init__(
+        self,
+        server: MemoryServer,
+        loop: VirtualTimeLoop,
+        identity: str,
+        version: int | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._server = server
         self._loop = loop
+        self._clock = clock or VirtualClock(loop)
         self.identity = identity
         self.deaf_to: AbstractSet[Kind] = frozenset()
         """Kinds whose events stay undelivered for now."""
@@ -124,7 +133,7 @@ class Operator:
     async def _connect(self) -> None:
         self.api = MemoryApi(self._server)
         settings = _settings().model_copy(update={"identity": self.identity})
-        self.runtime = Runtime(settings, self.api, VirtualClock(self._loop))
+        self.runtime = Runtime(settings, self.api, self._clock)
         await self.api.close()  # the sockets; nothing here uses them
         await self.runtime._lease_api.close()
 
@@ -186,6 +195,10 @@ class Operator:
             sink.drop(item)
         else:
             sink.put(item)
+
+    def look_at_clock(self) -> None:
+        """What is due by the operator's clock is looked at."""
+        self._loop.call(self.runtime._timers.look)
 
     def audit(self) -> None:
         """The audit that finds missed deletions, begun; its requests wait in `calls` like all."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from clientorg.api.conditions import Reason
 from clientorg.api.orgplan import OrgPlanSpec
 from clientorg.domain.allocation import Grant, Holder, Request, Waiting
-from clientorg.domain.client_status import Facts, Problem
+from clientorg.domain.client_facts import Facts, Problem
 from clientorg.domain.pool_status import PoolFacts
 from clientorg.domain.workspace import Org
 

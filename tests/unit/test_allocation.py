@@ -185,6 +185,18 @@ def test_full_round_leaves_the_rest_to_the_next() -> None:
     assert list(served(outcome)) == ["a"]
     assert queue(outcome) == ["b", "c"], "c would fit into the round, but must not take what b waits for"
     assert [entry.missing for entry in outcome.waiting] == [{}, {}]
+    assert all(entry.is_next for entry in outcome.waiting), "nothing is short"
+
+
+def test_who_is_short_is_not_next_in_a_full_round() -> None:
+    everybody = [early("a", seats=1), early("b", seats=1), late("c", mails=1), late("d", seats=1)]
+    for strict in (False, True):
+        outcome = allocate(
+            capacity={"seats": 9}, allocated={}, requests=everybody, serial=1, most_grants=1, strict=strict
+        )
+
+        assert list(served(outcome)) == ["a"]
+        assert [(entry.name, entry.is_next) for entry in outcome.waiting] == [("b", True), ("c", False), ("d", True)]
 
 
 # -- one round, by properties --------------------------------------------------------------------------------------

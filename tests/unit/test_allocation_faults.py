@@ -12,7 +12,7 @@ import pytest
 
 from clientorg.api.conditions import ConditionType, Reason
 from clientorg.api.meta import FINALIZER
-from clientorg.cluster.resources import CLIENT_ORGS, QUOTA_POOLS
+from clientorg.cluster.resources import CLIENT_ORGS, NAMESPACES, QUOTA_POOLS
 from clientorg.control.keys import Kind
 from clientorg.domain.allocation import Transfer
 from clientorg.domain.conditions import find
@@ -526,3 +526,39 @@ def test_settled_agency_is_left_alone(world: World) -> None:
 
     assert world.server.writes == writes
     assert world.server.one(CLIENT_ORGS, AGENCY, "bee") is not None
+
+
+# -- a deletion that overtakes our finalizer -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("heir", ["ant", "bee"])
+def test_client_deleted_in_the_moment_it_is_marked_leaves_no_workspace(world: World, heir: str) -> None:
+    """The API server looks for finalizers once, at the beginning of a deletion; one put on since does not hold it.
+
+    The workspace stands by the time that the news arrives, and the pool is waited for, perhaps under the same name.
+    """
+    operator = world.start()
+    world.create("ant", seats=4)
+    world.work(operator)
+    world.server.remove_past_finalizers(CLIENT_ORGS, AGENCY, "ant")
+    world.create(heir, seats=10)
+
+    come_right(world)
+
+    check_workspaces(world.server, world.clients())
+    assert seats(world, heir) == 10
+
+
+def test_client_that_went_after_its_deletion_was_marked_is_nobodys_to_clear_up_after(world: World) -> None:
+    """The last news of any deletion still carries our finalizer; who took it off by hand wanted the workspace kept."""
+    operator = world.start()
+    world.create("ant", seats=4)
+    world.calm_down()
+    last = world.client("ant")
+    last["metadata"]["deletionTimestamp"] = last["metadata"]["creationTimestamp"]
+
+    world.loop.call_soon(operator.runtime.observe, Kind.CLIENT, "DELETED", last)
+    world.loop.run_until_idle()
+    world.calm_down()
+
+    assert world.server.one(NAMESPACES, "", last["status"]["workspace"]["namespace"]) is not None

@@ -35,7 +35,7 @@ from tests.unit.bookkeeping import check_outcome, check_workspaces, wanted_of
 from tests.unit.operators import Call, Operator
 from tests.unit.world import AGENCY, NOTHING, World
 
-EXAMPLES = int(os.environ.get("CLIENTORG_PROTOCOL_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("CLIENTORG_PROTOCOL_EXAMPLES", "200"))
 """Runs of up to 80 steps. More of them find rarer faults: a thousand take a minute and a half."""
 
 LICENSES = ("mails", "seats")

@@ -45,7 +45,9 @@ def test_every_command_has_the_shared_flags_and_examples(name: str, capsys: pyte
     assert "Exit codes: 0 done; 1 the server refused" in re.sub(r"\s+", " ", out)
 
 
-@pytest.mark.parametrize("name", ["create", "edit-contact", "reallocate", "delete", "reconcile"])
+@pytest.mark.parametrize(
+    "name", ["create", "approve", "reject", "terminate", "edit-contact", "reallocate", "delete", "reconcile"]
+)
 def test_every_command_that_changes_something_has_a_dry_run(name: str) -> None:
     """X4."""
     assert any("--dry-run" in param.opts for param in COMMANDS[name].params)
@@ -72,6 +74,13 @@ def test_version(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> No
         (["edit-contact", "acme"], "say what to change"),
         (["edit-contact", "acme", "--email", " "], "--email: required"),
         (["pool", "tokyo", "-A"], "--all-namespaces"),
+        (["reject", "acme"], "missing option '--reason'"),
+        (["reject", "acme", "--reason", " "], "--reason: a line of text of at most 256 characters"),
+        (["terminate", "acme"], "say when: --at TIME or --now"),
+        (["terminate", "acme", "--now", "--at", "2027-01-31"], "say when: --at TIME or --now"),
+        (["terminate", "acme", "--now", "--consent-text", "x"], "spec.termination.consent.acceptedBy (--accepted-by)"),
+        (["terminate", "acme", "--now", "--accepted-by", "y"], "spec.termination.consent.text (--consent-text)"),
+        (["terminate", "acme", "--withdraw", "--accepted-by", "y"], "--accepted-by: a withdrawal needs no consent"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(

@@ -12,7 +12,7 @@ from clientorg.cli.checks import faults, field_at, problem
 from clientorg.cli.contact import contact_patch, differences
 from clientorg.cli.fields import FIELDS, PLAN, POOL, flag_of, get_in, put_in
 from clientorg.cli.interactive import suggested_name
-from clientorg.cli.manifest import Draft, parse_admins, parse_licenses
+from clientorg.cli.manifest import Draft, parse_admins, parse_licenses, parse_reseller
 from clientorg.errors import InputError
 from tests.unit.cli_builders import Json, client
 
@@ -186,3 +186,34 @@ def test_paths_are_made_on_the_way() -> None:
     assert spec == {"address": {"city": "Tokyo"}}
     assert get_in(spec, ("address", "street")) is None
     assert ClientOrgSpec.model_fields["address"] is not None
+
+
+def test_a_manifest_says_who_sold_and_who_requested() -> None:
+    reseller = parse_reseller("Reseller K.K.", None, "PO-118")
+    draft = Draft("acme", FULL, {"visitors": 5}, contracted_users=25, reseller=reseller, requested_by="alice")
+    spec = draft.manifest(None)["spec"]
+    assert faults(spec) == []
+    assert (spec["contractedUsers"], spec["requestedBy"]) == (25, "alice")
+    assert spec["reseller"] == {"name": "Reseller K.K.", "reference": "PO-118"}
+    assert {"contractedUsers", "requestedBy", "reseller"}.isdisjoint(Draft("acme", FULL).manifest(None)["spec"])
+
+
+@pytest.mark.parametrize("given", [(None, "r@x.example", None), ("", None, "PO-118")])
+def test_a_reseller_has_a_name(given: tuple[str | None, str | None, str | None]) -> None:
+    with pytest.raises(InputError, match="--reseller: the name is required"):
+        parse_reseller(*given)
+
+
+@pytest.mark.parametrize(
+    ("path", "flag"),
+    [
+        ("spec.contractedUsers", "--contracted-users"),
+        ("spec.requestedBy", "--requested-by"),
+        ("spec.reseller.email", "--reseller-email"),
+        ("spec.termination.time", "--at"),
+        ("spec.termination.consent.acceptedBy", "--accepted-by"),
+    ],
+)
+def test_faults_of_the_contract_name_their_flag(path: str, flag: str) -> None:
+    assert flag_of(path) == flag
+    assert field_at(tuple(path.split(".")[1:])) is not None, "a renamed field of the API fails here"

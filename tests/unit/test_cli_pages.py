@@ -32,15 +32,34 @@ FINE = {
     Reason.FRESH,
     Reason.DELIVERED,
     Reason.QUERIED,
+    Reason.APPROVED,
+    Reason.ON_TARGET,
+    Reason.COVERED,
+    Reason.WITHIN_LIMIT,
 }
-NOT_A_CLIENTS = {
+OF_POOLS = {
     Reason.IN_USE,
     Reason.OVER_COMMITTED,
-    Reason.QUERY_FAILED,  # a pool's
-    Reason.CLIENT_NOT_FOUND,  # a usage report's, as the next two
-    Reason.TOO_MANY_SOURCES,
-    Reason.OBSERVED_IN_FUTURE,
+    Reason.QUERY_FAILED,
+    Reason.SUFFICIENT,
+    Reason.LOW,
+    Reason.SHORT,
 }
+OF_USAGE_REPORTS = {Reason.CLIENT_NOT_FOUND, Reason.TOO_MANY_SOURCES, Reason.OBSERVED_IN_FUTURE}
+OF_APPROVALS = {Reason.SELF_APPROVAL, Reason.ALREADY_DECIDED, Reason.CLIENT_MISMATCH}
+OF_TRANSACTIONS = {
+    Reason.POSTED,
+    Reason.POSTING,
+    Reason.POOL_SHORT,
+    Reason.GROUP_INCOMPLETE,
+    Reason.FOREIGN_ACCOUNT,
+    Reason.CLIENT_TERMINATED,
+    Reason.REVERSAL_MISMATCH,
+    Reason.BALANCE_OUT_OF_RANGE,
+}
+OF_SUBSCRIPTIONS = {Reason.TERM_OVERLAPS}
+NOT_A_CLIENTS = OF_POOLS | OF_USAGE_REPORTS | OF_APPROVALS | OF_TRANSACTIONS | OF_SUBSCRIPTIONS
+"""Reasons that only objects of other kinds have, and that cannot keep a client from Ready."""
 OTHERWISE = {Reason.DELETING}  # told from the deletion's timestamp
 
 
@@ -113,7 +132,14 @@ def test_a_page_of_a_client_with_everything() -> None:
         tags=["vip"],
         admins=[{"name": "yuki", "role": "Full"}],
     )
-    text = described(Facts(item, {"spec": {"displayName": "Standard"}}, pool(allocated=500, visitors=900), []))
+    text = described(
+        Facts(
+            item,
+            {"metadata": {"name": "standard"}, "spec": {"displayName": "Standard"}},
+            pool(allocated=500, visitors=900),
+            [],
+        )
+    )
     for words in (
         "Plan:          standard (Standard)",
         "Org ID:        7k2m9q4xta",
@@ -226,3 +252,134 @@ def test_a_page_of_a_pool() -> None:
         assert words in text
     hidden = "\n".join(pool_page(item, None, NOW, top=5, color=False, unicode=False))
     assert "(its clients are not shown: no right to list them)" in hidden
+
+
+# -- approval, users, points and the end of the contract --------------------------------------------------------------
+
+BILLED: dict[str, Any] = {
+    "metadata": {"name": "standard"},
+    "spec": {
+        "timeZone": "Asia/Tokyo",
+        "approval": "Manual",
+        "billing": {"basePoints": 1000, "pointsPerExtraUser": 50, "negativeToleranceDays": 3},
+    },
+}
+
+
+def section(text: str, title: str) -> list[str]:
+    """The lines of a section of a page, without their indent."""
+    _, _, rest = text.partition(f"\n{title}\n")
+    return [" ".join(line.split()) for line in rest.partition("\n\n")[0].splitlines()] if rest else []
+
+
+def test_a_page_shows_who_asked_and_who_decided() -> None:
+    waits = client(requestedBy="alice", metadata={"creationTimestamp": "2026-10-27T00:00:00Z"})
+    assert section(described(Facts(waits, BILLED, None, [])), "Approval") == [
+        "Requested by: alice",
+        "Approval: overdue",
+        "Waits since: 2026-10-27 09:00 JST (5d1h ago)",
+        "Waited: 3 of 3 business days",
+        "To work by: 2026-10-31 00:00 JST (34h ago)",
+    ]
+    record = {"requestedTime": "2026-10-30T00:00:00Z", "dueTime": "2026-11-04T15:00:00Z", "by": "bob", "reason": "fine"}
+    record |= {"decision": "Approve", "decidedTime": "2026-10-31T00:00:00Z"}
+    decided = client(requestedBy="alice", status={**granted(visitors=500), "approval": record})
+    found = section(described(Facts(decided, BILLED, None, [])), "Approval")
+    assert found[1:4] == ["Approval: approved by bob", "Decided: 2026-10-31 09:00 JST (25h ago)", "Reason: fine"]
+    automatic = described(Facts(client(status=granted(visitors=500)), {"metadata": {"name": "p"}}, None, []))
+    assert section(automatic, "Approval") == []
+
+
+def test_a_page_shows_users_and_points_with_their_arithmetic() -> None:
+    status = {
+        **granted(visitors=500),
+        "users": {"contracted": 30, "used": 31},
+        "points": {
+            "balance": -250,
+            "pending": 500,
+            "chargesFrom": "2026-03",
+            "chargedThrough": "2026-10",
+            "runwayMonths": 0,
+            "negativeSince": "2026-10-30T15:00:00Z",
+        },
+    }
+    text = described(Facts(client(contractedUsers=25, status=status), BILLED, None, []))
+    assert section(text, "Users") == ["Contracted: 30, 25 from the next period on", "Used: 31 (1 too many)"]
+    assert section(text, "Points") == [
+        "Balance: -250",
+        "Not posted yet: +500",
+        "Next charge: 1,000 + (25 − 10) × 50 = 1,750 points for 2026-11, 2026-11-25 00:00 JST (in 23d)",
+        "Projected: -2,000 after it",
+        "Runway: 0 charges like the next",
+        "Below zero: since 2026-10-31 00:00 JST (34h ago)",
+        "Is paused: 2026-11-03 00:00 JST (in 38h), if it is still below zero then",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "lines"),
+    [
+        (
+            {"time": "2027-01-30T15:00:00Z"},
+            {"scheduledTime": "2027-01-30T15:00:00Z"},
+            ["Ends: 2027-01-31 00:00 JST (in 90d)"],
+        ),
+        (
+            {"immediate": True},
+            {"executedTime": "2026-11-01T00:00:00Z"},
+            ["Terminated: 2026-11-01 09:00 JST (60m ago)", "Settled: not yet"],
+        ),
+        (
+            {"immediate": True},
+            {
+                "executedTime": "2026-11-01T00:00:00Z",
+                "settledTime": "2026-11-01T00:30:00Z",
+                "settlement": "x-settlement",
+            },
+            ["Terminated: 2026-11-01 09:00 JST (60m ago)", "Settled: 2026-11-01 09:30 JST (30m ago) (x-settlement)"],
+        ),
+    ],
+)
+def test_a_page_shows_the_end_of_the_contract(wanted: dict[str, Any], found: dict[str, Any], lines: list[str]) -> None:
+    consent = {"acceptedBy": "yuki", "acceptedTime": "2026-10-20T00:00:00Z", "text": "a letter"}
+    item = client(termination={**wanted, "consent": consent}, status={**granted(visitors=500), "termination": found})
+    shown = section(described(Facts(item, BILLED, None, [])), "Termination")
+    assert shown == [lines[0], "Consent: yuki, 2026-10-20 09:00 JST: a letter", *lines[1:]]
+
+
+def paused_for_balance(*reasons: str) -> dict[str, Any]:
+    """A client that owes points, and is paused for these reasons."""
+    conditions = [
+        ready("True", "Paused" if reasons else "Ready"),
+        {"type": "BalanceNegative", "status": "True", "reason": "NegativeBalance"},
+    ]
+    points = {"balance": -250, "negativeSince": "2026-10-30T15:00:00Z"}
+    return client(
+        status={"observedGeneration": 1, "conditions": conditions, "points": points, "pauseReasons": list(reasons)}
+    )
+
+
+def test_who_owes_points_is_told_until_when_and_how_to_add_some() -> None:
+    text = "\n".join(advice(paused_for_balance(), None, NOW, BILLED))
+    assert "below zero (-250), and it is paused 2026-11-03 00:00 JST (in 38h). Add points:" in text
+    assert "kubectl clientorg points add acme -n agency" in text
+
+
+def test_what_a_pause_and_a_condition_say_both_is_said_once() -> None:
+    lines = advice(paused_for_balance("NegativeBalance"), None, NOW, BILLED)
+    assert sum("points add acme" in line for line in lines) == 1
+    assert "for too long; it goes on when it is not any more" in lines[0]
+
+
+def test_side_conditions_of_a_ready_client_have_advice() -> None:
+    conditions = [
+        ready("True", "Ready"),
+        {"type": "UsersOverLimit", "status": "True", "reason": "OverLimit"},
+        {"type": "ApprovalOnTarget", "status": "False", "reason": "Overdue"},
+    ]
+    users = {"contracted": 10, "used": 12}
+    text = "\n".join(
+        advice(client(status={"observedGeneration": 1, "conditions": conditions, "users": users}), None, NOW)
+    )
+    assert "more users (12) than the contract covers (10)" in text
+    assert "kubectl clientorg approvals -n agency" in text

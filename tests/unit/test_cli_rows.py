@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clientorg.cli.columns import CSV_COLUMNS, csv_text, header, row_cells
 from clientorg.cli.rows import ClientRow, client_row, remaining_text, usage_text
-from clientorg.cli.selection import SORT_KEYS, Selection, known_states, several, sorter
+from clientorg.cli.selection import SORT_KEYS, Selection, known_values, several, sorter
 from clientorg.cli.text import plain
 from clientorg.errors import InputError
 from tests.unit.cli_builders import client, granted
@@ -108,9 +108,9 @@ def test_repeated_and_comma_separated_values_are_the_same() -> None:
 
 
 def test_states_are_spelled_as_the_api_does() -> None:
-    assert known_states(["ACTIVE", "active"], ["Active", "Paused"]) == ("Active",)
+    assert known_values("--state", "state", ["ACTIVE", "active"], ["Active", "Paused"]) == ("Active",)
     with pytest.raises(InputError, match="it is one of Active or Paused"):
-        known_states(["gone"], ["Active", "Paused"])
+        known_values("--state", "state", ["gone"], ["Active", "Paused"])
 
 
 def test_orders() -> None:
@@ -148,3 +148,49 @@ def test_no_cell_of_a_csv_is_a_formula(text: str) -> None:
     cell = list(csv.reader(io.StringIO(out, newline="")))[1][2]
     assert not cell.lstrip().startswith(("=", "+", "-", "@"))
     assert cell.removeprefix("'") == plain(text).removeprefix("'")
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize(("state", "greyed"), [("Terminated", True), ("Purged", True), ("Active", False)])
+def test_who_has_ended_stays_in_lists_greyed(state: str, greyed: bool, wide: bool) -> None:
+    """S11: the whole line, also where it would be red or green."""
+    status = {**granted(visitors=500, used=490), "state": state, "points": {"balance": -5}}
+    row = client_row(client(status=status))
+    line = row_cells(row, NOW, wide=wide, namespaces=False)
+    assert ({cell.color for cell in line} == {"dim"}) == greyed
+    assert [cell.right for cell in line] == [
+        cell.right for cell in row_cells(client_row(client()), NOW, wide=wide, namespaces=False)
+    ]
+
+
+def test_wide_rows_show_users_balance_and_the_end() -> None:
+    status = {
+        **granted(visitors=500),
+        "users": {"contracted": 25, "used": 30},
+        "points": {"balance": -1750},
+        "termination": {"scheduledTime": "2026-11-12T00:00:00Z"},
+    }
+    shown = dict(
+        zip(
+            header(wide=True, namespaces=False),
+            row_cells(client_row(client(status=status)), NOW, wide=True, namespaces=False),
+            strict=True,
+        )
+    )
+    assert (shown["USERS"].text, shown["USERS"].color) == ("30/25", "red")
+    assert (shown["BALANCE"].text, shown["BALANCE"].color) == ("-1,750", "red")
+    assert shown["ENDS"].text == "2026-11-12T00:00:00Z (in 10d)"
+
+
+def test_rows_are_ordered_by_balance_and_end_and_those_without_come_last() -> None:
+    rows = [
+        client_row(client("none", status=granted(visitors=1))),
+        client_row(
+            client("rich", status={"points": {"balance": 5}, "termination": {"executedTime": "2026-11-02T00:00:00Z"}})
+        ),
+        client_row(
+            client("poor", status={"points": {"balance": -5}, "termination": {"scheduledTime": "2026-12-02T00:00:00Z"}})
+        ),
+    ]
+    assert [row.name for row in sorter("balance")(rows)] == ["poor", "rich", "none"]
+    assert [row.name for row in sorter("ends")(rows)] == ["rich", "poor", "none"]

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clientorg.api.clientorg import WantedState
+from clientorg.cli.accountentries import account_entries
 from clientorg.cli.dates import Calendar
+from clientorg.cli.planrules import plan_rules
 from clientorg.cli.timeline import document, page
 from clientorg.cli.timelinerows import Entry, timeline
 from clientorg.domain.timestamps import rfc3339
@@ -25,7 +27,8 @@ JAPAN = Calendar(TOKYO, "Asia/Tokyo")
 def entries(status: Json, now: datetime = NOON, **parts: Any) -> list[Entry]:
     """The timeline of a client with this status."""
     item = client(status=status, metadata=parts.pop("metadata", {}))
-    return timeline(item, parts.get("pool"), parts.get("terms", TERMS), parts.get("events", ()), JAPAN, now)
+    more = account_entries(item | {"spec": item["spec"] | parts.get("spec", {})}, parts.get("billing"), now)
+    return timeline(item, parts.get("pool"), parts.get("terms", TERMS), parts.get("events", ()), JAPAN, now, more)
 
 
 def whats(found: list[Entry]) -> list[str]:
@@ -220,3 +223,67 @@ def test_as_data_every_time_is_in_utc() -> None:
             }
         ],
     }
+
+
+# -- approval, points and the end of the contract ---------------------------------------------------------------------
+
+BILLING = plan_rules(
+    {
+        "metadata": {"name": "standard"},
+        "spec": {"timeZone": "Asia/Tokyo", "billing": {"basePoints": 1000, "negativeToleranceDays": 3}},
+    }
+).billing
+POINTS: Json = {"balance": 2500, "chargesFrom": "2026-03", "chargedThrough": "2026-11"}
+
+
+def coming(found: list[Entry]) -> list[tuple[str, str]]:
+    """Day in Tokyo and what, of what is to come."""
+    return [(JAPAN.text(entry.time)[:10], entry.what) for entry in found if entry.is_coming]
+
+
+def test_coming_charges_tell_the_balance_after_each_and_when_the_client_is_paused_for_it() -> None:
+    found = entries({"points": POINTS}, billing=BILLING)
+    assert coming(found) == [
+        ("2026-12-25", "Charge"),
+        ("2027-01-25", "Charge"),
+        ("2027-02-25", "Charge"),
+        ("2027-02-28", "PausedForBalance"),
+    ]
+    assert [entry.detail.rpartition(" ")[2] for entry in found if entry.what == "Charge"] == ["1,500", "500", "-500"]
+
+
+def test_who_owes_points_is_paused_by_the_time_it_began() -> None:
+    points = POINTS | {"balance": -5, "negativeSince": "2026-11-24T15:00:00Z"}
+    found = entries({"points": points}, billing=BILLING)
+    assert ("2026-11-28", "PausedForBalance") in coming(found)
+    assert ("BalanceNegative", "now -5") in [(entry.what, entry.detail) for entry in found]
+    paused = entries({"points": points, "pauseReasons": ["NegativeBalance"]}, billing=BILLING)
+    assert "PausedForBalance" not in whats(paused)
+
+
+def test_nothing_is_charged_after_the_end() -> None:
+    end = {"termination": {"time": "2027-01-30T15:00:00Z", "consent": {}}}
+    found = entries({"points": POINTS}, billing=BILLING, spec=end)
+    assert coming(found) == [("2026-12-25", "Charge"), ("2027-01-25", "Charge"), ("2027-01-31", "Termination")]
+
+
+def test_an_approval_and_an_end_are_told_when_they_were() -> None:
+    status = {
+        "approval": {
+            "requestedTime": "2026-11-02T00:00:00Z",
+            "dueTime": "2026-11-05T15:00:00Z",
+            "decision": "Reject",
+            "decidedTime": "2026-11-03T00:00:00Z",
+            "by": "bob",
+            "reason": "no",
+        },
+        "termination": {"executedTime": "2026-11-04T00:00:00Z", "settledTime": "2026-11-04T00:00:01Z"},
+    }
+    found = entries(status, billing=BILLING)
+    assert whats(found) == ["Created", "ApprovalRequested", "Rejected", "Terminated", "Settled"]
+    assert [entry.detail for entry in found][2:] == ["by bob: no", "the contract ended", "nothing was left"]
+
+
+def test_until_somebody_decides_the_approval_is_due() -> None:
+    record = {"requestedTime": "2026-11-02T00:00:00Z", "dueTime": "2026-11-05T15:00:00Z"}
+    assert coming(entries({"approval": record})) == [("2026-11-06", "ApprovalDue")]

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from clientorg.api.clientorg import ClientOrgStatus
 from clientorg.api.conditions import STALLING_REASONS, Reason
 from clientorg.domain.allocation import Holder, Waiting
-from clientorg.domain.client_status import Facts, Problem, refused_status, status_of
+from clientorg.domain.client_facts import Facts, Problem
+from clientorg.domain.client_status import refused_status, status_of
 from clientorg.domain.merge_patch import merge_patch
 from tests.unit.apiserver import merged
 from tests.unit.strategies import LATER, NOW, Json, any_facts, conditions_of, facts
@@ -198,10 +199,11 @@ def test_place_in_the_queue_is_shown_rounded_and_since_when() -> None:
 def test_workspace_address_and_answered_request_are_shown_where_there_are_any() -> None:
     status = status_of(facts(url="https://acme.example", reconcile_requested="2026-11-01"), {}, NOW)
 
-    assert status["workspace"] == {"namespace": "acme-7k2m9q4xta", "url": "https://acme.example"}
+    where = {"namespace": "acme-7k2m9q4xta", "readyTime": NOW}
+    assert status["workspace"] == where | {"url": "https://acme.example"}
     assert status["lastHandledReconcileAt"] == "2026-11-01"
-    bare = status_of(facts(), status, NOW)
-    assert bare["workspace"] == {"namespace": "acme-7k2m9q4xta"}
+    bare = status_of(facts(), status, LATER)
+    assert bare["workspace"] == where, "the time of the first day stays"
     assert "lastHandledReconcileAt" not in bare
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from clientorg.control.clock import FileClock
+from tests.demo.books import Books
 from tests.demo.devclock import SteppedClock
 from tests.demo.errors import DemoError
-from tests.demo.looking import Seen, until
+from tests.demo.inbox import Mail
+from tests.demo.looking import Json, Seen, until
 
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC)
 
@@ -61,3 +63,33 @@ def test_status_of_an_older_spec_is_not_taken_for_ready() -> None:
     old = seen()
     old.client["metadata"]["generation"] = 3
     assert old.ready[0] == "Unknown"
+
+
+def books(balance: int, phase: str) -> Books:
+    """Acme, and a top-up of 400 for it."""
+    points: Json = {"balance": balance} | ({"pending": 400} if phase != "Posted" else {})
+    acme = seen().client | {"status": seen().client["status"] | {"points": points}}
+    spec = {"kind": "TopUp", "from": "pool/nagoya", "to": "org/acme", "amount": 400}
+    return Books(
+        clients={"acme": acme},
+        pool={"status": {"points": {"balance": 100}, "conditions": [{"type": "PointsShort", "status": "True"}]}},
+        transactions=({"metadata": {"name": "top-up-1"}, "spec": spec, "status": {"phase": phase}},),
+        mails=(Mail("billing@nagoya.example", "Nagoya agency: points are short"),),
+    )
+
+
+def test_books_say_what_moved_and_what_waits() -> None:
+    waiting, posted = books(0, "Waiting"), books(400, "Posted")
+    assert (waiting.waiting("TopUp"), waiting.posted("TopUp")) == ({"org/acme": 400}, {})
+    assert (posted.waiting("TopUp"), posted.posted("TopUp")) == ({}, {"pool/nagoya": 400})
+    assert (waiting.balance("acme"), posted.balance("acme")) == (None, 400), "a balance counts once nothing is pending"
+    assert posted.ready("acme") == ("True", "Ready")
+    assert posted.ready("globex") == ("Unknown", "NotFound")
+
+
+def test_wait_for_books_that_fails_says_what_it_saw() -> None:
+    with pytest.raises(DemoError) as failure:
+        until(lambda: books(0, "Waiting"), "Acme has its points", lambda found: found.balance("acme") == 400, 0.0)
+    for words in ("acme: state Active, Ready True=Ready, balance None", "balance 100, short", "top-up-1 Waiting"):
+        assert words in str(failure.value)
+    assert "Nagoya agency: points are short" in str(failure.value)

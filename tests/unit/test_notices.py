@@ -1,12 +1,18 @@
-"""What a reactivated client is told (FEATURES Z8)."""
+"""What a client is told that is reactivated, resumed, or whose contract has ended (FEATURES Z8, S6, S11)."""
 
 from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from clientorg.api.clientorg import WantedState
 from clientorg.domain.allocation import Holder, Waiting
 from clientorg.domain.decision import decide
 from clientorg.domain.lifecycle import deactivate
-from clientorg.domain.notices import notices
+from clientorg.domain.messages import Notice, new_entry
+from clientorg.domain.notices import as_of, notices
 from clientorg.domain.records import deactivation_json
 from tests.unit.life_model import NOON, TERMS, facts_of, situation
 
@@ -31,3 +37,69 @@ def test_reactivated_client_is_told_that_it_is_active() -> None:
 
 def test_reactivated_client_that_waits_for_licenses_is_not_told_that_it_is_active() -> None:
     assert told(0, Waiting("uid", "acme", 1, {"visitors": 10})) == ["waiting"]
+
+
+# -- the contract has ended ------------------------------------------------------------------------------------------
+
+EXECUTED = {"termination": {"executedTime": "2026-11-25T03:00:00Z"}}
+
+
+def deactivating(before: dict[str, Any], *, terminated: bool = False) -> list[Notice]:
+    """What is told when a client that is to be deactivated is seen for the first time."""
+    decision = decide(situation(state=WantedState.DEACTIVATED))
+    facts = facts_of(decision, WantedState.DEACTIVATED)
+    return notices({"state": "Active", "outbox": [DELIVERED]} | before, facts, decision, NOON, terminated=terminated)
+
+
+def reminding(before: dict[str, Any], *, terminated: bool = False) -> list[Notice]:
+    """What is told thirty days before the purge of a client that was deactivated at noon."""
+    record = deactivate(NOON, TERMS)
+    now = record.purge_after - timedelta(days=30)
+    decision = decide(situation(now=now, state=WantedState.DEACTIVATED, deactivation=record))
+    facts = facts_of(decision, WantedState.DEACTIVATED)
+    return notices({**DEACTIVATED, **before}, facts, decision, now, terminated=terminated)
+
+
+def test_end_of_a_contract_is_not_told_as_a_deactivation() -> None:
+    assert [notice.kind.value for notice in deactivating({})] == ["deactivated"]
+    assert deactivating({}, terminated=True) == []
+    assert deactivating(EXECUTED) == []
+
+
+@pytest.mark.parametrize(("before", "terminated"), [({}, True), (EXECUTED, False)])
+def test_reminder_after_the_end_of_a_contract_says_so(before: dict[str, Any], terminated: bool) -> None:
+    (usual,), (ended,) = reminding({}), reminding(before, terminated=terminated)
+
+    assert "terminated" not in usual.params
+    assert ended.params == {**usual.params, "terminated": "true"}
+    assert ended.key == usual.key, "the same reminder: it is counted as such"
+
+
+def test_messages_that_are_late_know_that_the_contract_has_ended_meanwhile() -> None:
+    record = deactivate(NOON, TERMS)
+    deactivated = new_entry("deactivated-1", "deactivated", {"purgeAfter": record.purge_after}, NOON, ())
+    reminder = new_entry("reminder-1", "reminder", {"purgeAfter": record.purge_after, "days": 30}, NOON, ())
+    delivery = new_entry("delivery", "delivery", {}, NOON, ())
+
+    for entry in (deactivated, reminder):
+        assert as_of(entry, record, NOON, TERMS, terminated=True).params["terminated"] == "true"
+        assert "terminated" not in as_of(entry, record, NOON, TERMS).params
+    assert as_of(delivery, record, NOON, TERMS, terminated=True) == delivery
+
+
+@pytest.mark.parametrize(
+    ("was", "params"),
+    [
+        (["NegativeBalance"], {"reason": "NegativeBalance"}),
+        (["NegativeBalance", "Requested"], {}),
+        (["QuotaExhausted"], {}),
+    ],
+)
+def test_resumed_client_is_told_that_its_balance_is_well_where_that_was_why(
+    was: list[str], params: dict[str, str]
+) -> None:
+    decision = decide(situation())
+    facts = facts_of(decision, WantedState.ACTIVE)
+    (notice,) = notices({"state": "Paused", "pauseReasons": was, "outbox": [DELIVERED]}, facts, decision, NOON)
+
+    assert (notice.kind.value, notice.params) == ("resumed", params)

@@ -12,8 +12,9 @@ from clientorg.api.conditions import Reason
 from clientorg.api.meta import MAX_QUANTITY
 from clientorg.api.quotapool import QuotaPoolStatus
 from clientorg.domain.allocation import Waiting
+from clientorg.domain.ledger import Entry, Head
 from clientorg.domain.merge_patch import merge_patch
-from clientorg.domain.pool_status import PoolFacts, pool_status
+from clientorg.domain.pool_status import LedgerFacts, PoolFacts, pool_status
 from tests.unit.apiserver import merged
 from tests.unit.strategies import LATER, NOW, conditions_of, grant, grants, holdings, pool_facts
 
@@ -141,3 +142,25 @@ def test_books_written_in_anothers_name_differ_in_nothing_else() -> None:
     theirs = pool_status(pool_facts().with_writer("operator-2"), {}, NOW)
 
     assert theirs == {**mine, "writer": "operator-2"}
+
+
+def test_shortage_that_passes_by_itself_while_entries_are_in_flight_is_not_told() -> None:
+    """Half of the clients are charged and half are not: what is needed is of two periods."""
+
+    def ledger(needed: int, **more: Any) -> LedgerFacts:
+        some = {"in_flight": (), "waiting_points": 0, "waiting": 0, **more}
+        return LedgerFacts(
+            head=Head(100, 5), next_charges=1000, needed=needed, needed_by="2026-12-25T00:00:00Z", low_below=0, **some
+        )
+
+    def short(facts: LedgerFacts, previous: dict[str, Any]) -> str:
+        status = pool_status(pool_facts(ledger=facts), previous, NOW)
+        return str(next(item["status"] for item in status["conditions"] if item["type"] == "PointsShort"))
+
+    enough = pool_status(pool_facts(ledger=ledger(50)), {}, NOW)
+    entry = Entry("u", "charge", 6, "abc")
+    assert short(ledger(500, in_flight=(entry,)), enough) == "False", "held until nothing is in flight"
+    assert short(ledger(500), enough) == "True"
+    waits = ledger(500, in_flight=(entry,), waiting=1, waiting_points=1)
+    assert short(waits, enough) == "True", "somebody waits for points: that does not pass by itself"
+    assert short(ledger(500, in_flight=(entry,)), {}) == "True", "nothing was told before"

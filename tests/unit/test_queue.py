@@ -521,3 +521,21 @@ async def test_queue_is_idle_when_only_later_keys_are_left() -> None:
         await queue.wait_idle()
 
     assert (now(), queue.delayed()) == (1, 1)
+
+
+@in_virtual_time
+async def test_bulk_work_leaves_room_for_the_rest() -> None:
+    queue: WorkQueue[str] = WorkQueue(NO_JITTER, agency_of, most_bulk=2)
+    worker = Worker(queue, seconds=10)
+    for number in range(6):
+        queue.add(f"a/bulk-{number}", Lane.BULK)
+    async with working(worker, concurrency=4):
+        await asyncio.sleep(5)
+        assert len(worker.running) == 2
+        queue.add("a/edit")
+        await asyncio.sleep(1)
+        assert "a/edit" in worker.running, "at once, though bulk work waits"
+        await queue.wait_idle()
+
+    assert now() == 30, "two at a time, to the end"
+    assert [began for began, key in worker.began if "bulk" in key] == [0, 0, 10, 10, 20, 20]

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -27,6 +28,7 @@ each_message = pytest.mark.parametrize(
     ("kind", "params"), EVERY_PARAMS, ids=[f"{kind.value}-{number}" for number, (kind, _) in enumerate(EVERY_PARAMS)]
 )
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "notifications.md"
 HOSTILE = '<script>alert("x")</script> {{ 7*7 }} {% raw %} \' & "'
 
 
@@ -104,11 +106,21 @@ def test_templates_say_what_the_documented_params_are(language: str) -> None:
     """A template that no longer uses a param, or uses one that nobody gives, is a mistake."""
     assert set(EXAMPLES) == set(NotificationKind) == set(PARAMS)
     folder = files("clientorg.notify") / "templates" / language
-    assert {path.name for path in folder.iterdir()} == {f"{kind.value}.j2" for kind in NotificationKind} | {"_mail.j2"}
+    assert {path.name for path in folder.iterdir()} == {
+        *(f"{kind.value}.j2" for kind in NotificationKind),
+        "_mail.j2",
+        "_agency.j2",
+    }
     for kind, params in PARAMS.items():
         source = (folder / f"{kind.value}.j2").read_text()
         for name in params.keys() - {"days"}:  # mails count the days that are left when they are sent
             assert re.search(rf"\b{name}\b", source), f"{language}/{kind.value} does not use {name}"
+
+
+def test_page_lists_every_kind_with_its_params() -> None:
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    for kind, params in PARAMS.items():
+        assert [name for name in params if f"`{name}`" not in rows[kind.value]] == [], kind
 
 
 @each_language
@@ -315,6 +327,9 @@ def test_license_is_told_by_its_display_name_where_it_has_one() -> None:
         ("reminder", {"days": "7", "purgeAfter": "soon"}, "reminder: param 'purgeAfter' cannot be read"),
         ("reminder", {"days": "7", "purgeAfter": "2026-12-25T01:05:00"}, "a time needs its offset from UTC"),
         ("waiting", {"licenses": "visitors"}, "waiting: param 'licenses' cannot be read"),
+        ("terminated", {"time": "2026-12-25T01:05:00Z"}, "terminated: param 'purgeAfter' is missing"),
+        ("points-low", {"balance": "1.5", "threshold": "2"}, "points-low: param 'balance' cannot be read"),
+        ("reminder", {"days": "7", "purgeAfter": "2026-12-25T01:05:00Z", "terminated": "yes"}, "either true or false"),
         ("deactivated", {"purgeAfter": "0001-01-01T00:00:00+14:00"}, "template en/deactivated: "),
     ],
 )

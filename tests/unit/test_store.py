@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from clientorg.api.meta import ANNOTATION_RECONCILE, ANNOTATION_TRANSFER, FINALIZER, LABEL_ORG_ID
-from clientorg.control.store import Client, Plan, Pool, Store
+from clientorg.control.clientobject import Client
+from clientorg.control.objects import Plan, Pool
+from clientorg.control.store import Store
 from clientorg.domain.allocation import Grant, Holder, Transfer
 from clientorg.domain.identity import org_id
 from tests.support import builders

@@ -15,8 +15,9 @@ from clientorg.domain import outbox as box
 from clientorg.domain.messages import Due, new_entry
 from clientorg.errors import NotificationError
 from clientorg.notify.kinds import license_shares
+from clientorg.notify.settings import IN_POOL
 from clientorg.notify.signature import key_of, sign, verify
-from clientorg.notify.webhook import Event, Subject, event_of
+from clientorg.notify.webhook import Event, PoolSubject, Subject, WebhookConfig, event_of
 from tests.support.messages import EVERY_PARAMS, NOW
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "notifications.md"
@@ -30,7 +31,7 @@ CLOUD_EVENT = {
         "specversion": {"const": "1.0"},
         "id": {"type": "string", "minLength": 1},
         "source": {"type": "string", "minLength": 1, "pattern": "^/[A-Za-z0-9./-]+$"},
-        "type": {"type": "string", "pattern": r"^dev\.clientorg\.[a-z]+\.v1$"},
+        "type": {"type": "string", "pattern": r"^dev\.clientorg\.[a-z]+(-[a-z]+)*\.v1$"},
         "subject": {"type": "string", "minLength": 1},
         "time": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"},
         "datacontenttype": {"const": "application/json"},
@@ -75,6 +76,45 @@ def test_event_says_who_what_and_when_in_no_language() -> None:
             "params": {"license": "visitors", "percent": 80, "used": 41241, "granted": 50000},
         },
     }
+
+
+def test_event_about_the_agencys_pool_says_which() -> None:
+    pool = PoolSubject("agency-tokyo", "main", "0b7c3f9e-uid", "Main stock")
+    params: dict[str, object] = {"missing": 1000, "balance": 100, "transactions": 0}
+    event = event_of(due("points-short", params, "points-short-20261218T010500Z"), pool)
+
+    assert event.id == "0b7c3f9e-uid-points-short-20261218T010500Z"
+    document = json.loads(event.body)
+    jsonschema.validate(document, CLOUD_EVENT)
+    assert document["source"] == "/clientorg.dev/agency-tokyo/quotapools/main"
+    assert document["type"] == "dev.clientorg.points-short.v1"
+    assert document["subject"] == "main"
+    assert document["data"] == {
+        "agency": "agency-tokyo",
+        "pool": "main",
+        "poolUID": "0b7c3f9e-uid",
+        "displayName": "Main stock",
+        "key": "points-short-20261218T010500Z",
+        "params": params,
+    }
+
+
+def test_param_that_is_not_there_is_not_in_the_event_either() -> None:
+    (delivery, purge) = (
+        json.loads(event_of(due(kind, params), ACME).body)["data"]["params"]
+        for kind, params in (("delivery", {}), ("reminder", {"days": 7, "purgeAfter": NOW, "terminated": "true"}))
+    )
+
+    assert delivery == {}
+    assert purge["terminated"] is True
+
+
+def test_address_that_is_wrong_is_corrected_where_it_is_set() -> None:
+    secret = {"metadata": {"name": "hook", "namespace": "agency-tokyo"}, "data": {}}
+    with pytest.raises(NotificationError, match=r"spec\.points\.notifications\.webhook\.url of the pool begins with"):
+        WebhookConfig.of("http://hooks.example/x", secret, IN_POOL)
+    with pytest.raises(NotificationError, match=r"spec\.notifications\.webhook\.url of the plan begins with"):
+        WebhookConfig.of("http://hooks.example/x", secret)
 
 
 def test_times_and_lists_are_json_too() -> None:

@@ -26,8 +26,10 @@ from clientorg.domain.drift import content_of, digest
 from clientorg.domain.identity import org_id, workspace_namespace
 from clientorg.domain.workspace import (
     CLIENT_ADMIN_ROLE,
+    CLIENT_GRANTER_ROLE,
     CLIENT_VIEWER_ROLE,
     CORE_CHILDREN,
+    GRANT_KEY,
     NAMESPACE_KEY,
     OWN_NAMES,
     Child,
@@ -207,11 +209,15 @@ def test_clients_of_one_plan_share_nothing_that_is_their_own(workspace: Json, on
 
 
 @given(plans, clients())
-def test_rights_come_from_two_roles_alone(workspace: Json, client: Org) -> None:
+def test_rights_come_from_three_roles_alone(workspace: Json, client: Org) -> None:
     for child in children_of(workspace, client):
         if child.kind == "RoleBinding":
             assert child.content["roleRef"]["kind"] == "ClusterRole"
-            assert child.content["roleRef"]["name"] in (CLIENT_ADMIN_ROLE, CLIENT_VIEWER_ROLE)
+            assert child.content["roleRef"]["name"] in (
+                CLIENT_ADMIN_ROLE,
+                CLIENT_GRANTER_ROLE,
+                CLIENT_VIEWER_ROLE,
+            )
             assert child.content["subjects"]
             assert {subject["kind"] for subject in child.content["subjects"]} <= {"User", "Group"}
 
@@ -226,7 +232,12 @@ def test_some_variation_has_each_of_the_core_children() -> None:
                 "allowInternet": internet,
                 "allowIngressFrom": ["ingress"] if ingress else [],
             },
-            "access": {"agency": [{"name": "a"}], "support": [{"name": "b"}]} if access else {},
+            "access": {
+                "agency": [{"name": "a"}, {"name": "c", "role": "ReadOnly"}],
+                "support": [{"name": "b"}],
+            }
+            if access
+            else {},
         }
         keys = rendered(org(admins=ADMINS if admins else []), **workspace).keys()
         always = {
@@ -235,6 +246,7 @@ def test_some_variation_has_each_of_the_core_children() -> None:
             ("NetworkPolicy", "clientorg-default-deny"),
             ("NetworkPolicy", "clientorg-allow-dns"),
             ("ConfigMap", "portal"),
+            GRANT_KEY,
             ("ServiceAccount", "default"),
         }
         assert always <= keys
@@ -243,6 +255,7 @@ def test_some_variation_has_each_of_the_core_children() -> None:
         assert (("NetworkPolicy", "clientorg-allow-ingress") in keys) == ingress
         assert (("RoleBinding", "clientorg-agency") in keys) == (("RoleBinding", "clientorg-support") in keys) == access
         assert (("RoleBinding", "clientorg-client-admins") in keys) == admins
+        assert (("RoleBinding", "clientorg-client-granters") in keys) == admins
         assert (("RoleBinding", "clientorg-client-viewers") in keys) == admins
         found |= keys
 
@@ -369,6 +382,7 @@ def test_people_get_the_role_that_fits_them() -> None:
         "clientorg-agency": (CLIENT_ADMIN_ROLE, [("Group", "agency-admins")]),
         "clientorg-support": (CLIENT_VIEWER_ROLE, [("User", "sam")]),
         "clientorg-client-admins": (CLIENT_ADMIN_ROLE, [("User", "yuki@acme.example")]),
+        "clientorg-client-granters": (CLIENT_GRANTER_ROLE, [("User", "yuki@acme.example")]),
         "clientorg-client-viewers": (CLIENT_VIEWER_ROLE, [("Group", "acme-readers")]),
     }
 
@@ -381,7 +395,7 @@ def test_portal_document_holds_menus_and_links() -> None:
         "menus": [{"name": "reports"}, {"name": "billing", "visible": False}],
         "links": [
             {"name": "help", "url": "https://help.example/$(language)?org=$(orgID)"},
-            {"name": "docs", "title": "Documents", "url": "https://docs.example"},
+            {"name": "docs", "title": "Documents", "url": "https://docs.example", "audience": "Agency"},
         ],
     }
     text = rendered(portal=portal)["ConfigMap", "portal"].content["data"]["portal.json"]
@@ -393,8 +407,8 @@ def test_portal_document_holds_menus_and_links() -> None:
         "language": "ja",
         "menus": [{"name": "reports", "visible": True}, {"name": "billing", "visible": False}],
         "links": [
-            {"name": "help", "title": "help", "url": "https://help.example/ja?org=7k2m9q4xta"},
-            {"name": "docs", "title": "Documents", "url": "https://docs.example"},
+            {"name": "help", "title": "help", "url": "https://help.example/ja?org=7k2m9q4xta", "audience": "All"},
+            {"name": "docs", "title": "Documents", "url": "https://docs.example", "audience": "Agency"},
         ],
     }
 

@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import Set as AbstractSet
 from types import TracebackType
+from typing import Self
 
 from clientorg.api.meta import ANNOTATION_TRANSFER
 from clientorg.cluster.resources import CLIENT_ORGS, NAMESPACES, ORG_PLANS, QUOTA_POOLS
+from clientorg.control.clock import Clock
 from clientorg.control.keys import Kind
 from clientorg.domain.allocation import Transfer
 from clientorg.domain.timestamps import rfc3339
@@ -39,10 +41,14 @@ class _Failures(logging.Handler):
 class World:
     """Use it as a context manager, or `close` it."""
 
+    server_type: type[MemoryServer] = MemoryServer
+
     def __init__(self, *, strict: bool = False, **capacity: int) -> None:
         self.loop = VirtualTimeLoop()
         asyncio.set_event_loop(self.loop)
-        self.server = MemoryServer(VirtualClock(self.loop).now)
+        self.clock: Clock = VirtualClock(self.loop)
+        """The operators'; the server has its own."""
+        self.server = self.server_type(VirtualClock(self.loop).now)
         self.books = Bookkeeping(self.server)
         self.strict = strict
         self.operators: list[Operator] = []
@@ -57,7 +63,7 @@ class World:
         pool["spec"]["queueing"] = "StrictFIFO" if strict else "BestEffortFIFO"
         self.server.create(QUOTA_POOLS, pool)
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -154,7 +160,7 @@ class World:
     def _new_operator(self, behind: int) -> Operator:
         self._started += 1
         version = max(self.server.version - behind, self.server.history[0].version)
-        return Operator(self.server, self.loop, f"operator-{self._started}", version)
+        return Operator(self.server, self.loop, f"operator-{self._started}", version, self.clock)
 
     def hear(self, operator: Operator, kinds: AbstractSet[Kind] = EVERYTHING) -> None:
         """Watch events arrive, and always those of what stands in the workspaces."""

@@ -1,0 +1,1 @@
+"""Attacks, the operator's rights against what it used, and secrets where none may be."""
