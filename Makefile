@@ -13,13 +13,14 @@ STORY ?= quickstart
 ONCE ?=
 N ?= 1000
 ARGS ?=
+OLDEST ?= 1.32
 
 PY := .venv/bin/python
 on = $(filter-out 0 no false,$(1))
 # `exec`, so that a signal to make's child reaches the program and not a shell in between.
 RUN := exec $(PY) -m
 # Processes of `make test`, each with a control plane of its own: most cluster tests wait for Kubernetes. 0: this one alone.
-# A wait that ran out its deadline is tried once more, and shown as R: the machine may have had other work.
+# A wait that ran out its deadline, in a browser too, is tried once more, and shown as R: the machine may have had other work.
 WORKERS ?= 3
 
 # Any Python that is new enough and complete; Debian has venv in a package of its own.
@@ -42,10 +43,10 @@ help: ## Show this help
 	@echo "Usage: make TARGET [NAME=value]"
 	@echo
 	@while IFS= read -r line; do case $$line in [a-z]*:*'## '*) \
-		printf '  %-10s %s\n' "$${line%%:*}" "$${line##*## }";; esac; done <Makefile
+		printf '  %-12s %s\n' "$${line%%:*}" "$${line##*## }";; esac; done <Makefile
 
 .PHONY: demo
-demo: venv ## From nothing to five Ready clients, until Ctrl-C [CLUSTER=local|kind|kubeconfig] [ONCE=1] [STORY=quickstart|lifecycle]
+demo: venv ## From nothing to five Ready clients, until Ctrl-C [CLUSTER=local|kind|kubeconfig] [ONCE=1] [STORY=quickstart|lifecycle|billing|portfolio]
 	@$(RUN) tests.demo run --cluster=$(CLUSTER) --story=$(STORY) $(if $(call on,$(ONCE)),--once)
 
 .PHONY: up
@@ -57,12 +58,31 @@ down: venv ## End what `make up` started
 	@$(RUN) tests.demo down
 
 .PHONY: build
-build: venv ## Build the control plane's binaries into the cache folder, as far as they are missing
-	@$(RUN) tests.controlplane build
+build: venv ## Build the control plane's binaries, and Argo CD for its tests, into the cache folder
+	@$(RUN) tests.controlplane build --argocd
 
 .PHONY: test
-test: build ## All tests: unit, integration, cluster, e2e [ARGS="-k name -x"] [WORKERS=3]
-	@$(RUN) pytest -n $(WORKERS) --dist loadfile --reruns 1 --only-rerun 'waited .* s for' tests/e2e tests/cluster tests/integration tests/unit $(ARGS)
+test: build ## All tests: unit, integration, cluster, security, faults (short), e2e [ARGS="-k name -x"] [WORKERS=3]
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --reruns 1 --only-rerun 'waited .* s for' --only-rerun 'Locator expected' tests/e2e tests/faults tests/security tests/cluster tests/integration tests/unit $(ARGS)
+	@$(RUN) tests.security --part
+
+.PHONY: rights
+rights: venv ## After `make test`: the operator's rights against what it used, and secrets in the open
+	@$(RUN) tests.security $(ARGS)
+
+# What depends on the API server's version: the CEL of schema and policies, apply, custom verbs, pause, points.
+OLDEST_TESTS := tests/cluster/test_schema.py tests/cluster/test_admission.py tests/cluster/test_ledger_admission.py \
+	tests/cluster/test_hold.py tests/cluster/test_kstatus.py tests/cluster/test_pause.py tests/cluster/test_billing.py
+
+.PHONY: test-oldest
+test-oldest: venv ## The same operator on the oldest Kubernetes that is supported; builds it once [OLDEST=1.32] [ARGS=...]
+	@CLIENTORG_KUBERNETES=$(OLDEST) $(PY) -m tests.controlplane build
+	@CLIENTORG_KUBERNETES=$(OLDEST) $(RUN) pytest -n $(WORKERS) --dist loadfile --reruns 1 --only-rerun 'waited .* s for' --only-rerun 'Locator expected' $(OLDEST_TESTS) $(ARGS)
+
+.PHONY: test-faults
+test-faults: WORKERS := 6
+test-faults: build ## Operators killed at every write, in pairs, in faults, in the past; an hour [ARGS="--kind seed"] [WORKERS=6]
+	@$(RUN) tests.faults --workers $(WORKERS) $(ARGS)
 
 .PHONY: check
 check: lint ## Linters and the fast tests
@@ -75,24 +95,52 @@ lint: venv ## Format, style, types, layers, generated files, lock
 	check $(PY) -m ruff check --quiet .; \
 	check $(PY) -m ruff format --check --quiet .; \
 	check $(PY) -m mypy --no-error-summary; \
-	check $(PY) -m mypy --no-error-summary requirements/environment.py docs/settings_page.py; \
+	check $(PY) -m mypy --no-error-summary requirements/environment.py requirements/vendored.py docs/*.py charts/*.py release/*.py; \
 	check .venv/bin/lint-imports --no-logo; \
 	check $(PY) -m clientorg.api.crd crds --check; \
-	check $(PY) -m docs.settings_page --check; \
+	check $(PY) -m charts.generate --check; \
+	check $(PY) -m docs.pages --check; \
+	check .venv/bin/hadolint Dockerfile; \
 	check $(PY) requirements/environment.py check; \
+	check $(PY) requirements/vendored.py check; \
 	[ -z "$$failed" ] || { echo "error: not clean" >&2; exit 1; }
 
 .PHONY: bench
-bench: venv ## Throughput beside the bare API writes, memory, restart [N=1000]
-	@$(RUN) tests.bench -n $(N) $(ARGS)
+bench: venv ## Throughput beside the bare API writes, memory, restart [N=1000; CHARGES=1: of the monthly charge; REPORTS=1]
+	@$(RUN) $(if $(CHARGES),tests.bench.charges,$(if $(REPORTS),tests.bench.reports,tests.bench)) -n $(N) $(ARGS)
 
 .PHONY: crds
-crds: venv ## Generate crds/ from operator/clientorg/api
-	@$(RUN) clientorg.api.crd crds
+crds: venv ## Generate crds/ from operator/clientorg/api, and of the chart what is made from it and from manifests/
+	@$(PY) -m clientorg.api.crd crds
+	@$(RUN) charts.generate
 
 .PHONY: docs
-docs: venv ## Generate docs/settings.md from the operator's settings
-	@$(RUN) docs.settings_page
+docs: docs-pages ## The documentation's site in dist/site, complete links only; generates its pages first
+	@exec .venv/bin/mkdocs --quiet build --strict --site-dir dist/site
+	@echo "wrote dist/site/index.html" >&2
+
+.PHONY: docs-pages
+docs-pages: venv ## Generate the pages of docs/ that are made from code: settings, metrics, alerts, the reference
+	@$(RUN) docs.pages
+
+.PHONY: image-try
+image-try: venv ## Every step of the Dockerfile in a clean Debian root, and what the image promises; needs root, debootstrap
+	@$(RUN) tests.image $(ARGS)
+
+.PHONY: sbom
+sbom: venv ## The image's SBOM in dist/sbom.cdx.json (CycloneDX), from requirements/image.txt
+	@mkdir -p dist
+	@.venv/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--of JSON --sv 1.6 --output-file dist/sbom.cdx.json requirements/image.txt
+	@echo "wrote dist/sbom.cdx.json" >&2
+
+.PHONY: dist
+dist: venv ## The wheel and the source archive in dist/
+	@$(RUN) hatchling build --directory dist
+
+.PHONY: plugin
+plugin: dist ## The plugin's archive and its manifest for krew in dist/
+	@$(RUN) release.plugin
 
 .PHONY: kind-up
 kind-up: ## A kind cluster instead of the embedded control plane, where Docker runs
@@ -115,6 +163,10 @@ venv: ## Set up .venv, as far as it is not
 .PHONY: lock
 lock: ## Resolve requirements/dev.txt anew from pyproject.toml
 	@$(find-python); exec "$$found" requirements/environment.py lock
+
+.PHONY: vendor
+vendor: venv ## Fetch the scripts that the dashboard serves anew, from their npm packages; needs npm
+	@exec $(PY) requirements/vendored.py refresh
 
 .PHONY: clean
 clean: ## Remove what can be made again: the cluster of `make up`, .venv, caches (not the control plane's binaries)

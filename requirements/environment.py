@@ -1,7 +1,8 @@
 """The checkout's own Python environment: `make venv` and `make lock` run this, with nothing but the standard library.
 
-What is installed is in dev.txt, with hashes: the packages that pyproject.toml asks for (its dependencies, the extra
-`operator`, the group `dev`) and all they need. pip is called as its user has set it up, so mirrors and proxies work.
+What is installed is in dev.txt, with hashes: the packages that pyproject.toml asks for (its dependencies and
+extras, the group `dev`) and all they need. pip is called as its user has set it up, so mirrors and proxies work.
+image.txt and plugin.txt are the parts of it that go into the image and into the plugin's archive.
 """
 
 from __future__ import annotations
@@ -24,14 +25,22 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = ROOT / "pyproject.toml"
 LOCK = ROOT / "requirements" / "dev.txt"
+IMAGE_LOCK = ROOT / "requirements" / "image.txt"
+PLUGIN_LOCK = ROOT / "requirements" / "plugin.txt"
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed.json"
 DIGEST_MARK = "# pyproject.toml: "
 HEADER = """\
-# The packages of the development environment and their hashes. Written by `make lock`; do not edit.
-# Install with: pip install --require-hashes -r requirements/dev.txt
+# {what} and their hashes. Written by `make lock`; do not edit.
+# Install with: pip install --require-hashes -r requirements/{name}
 """
+LOCKS = {
+    LOCK: ("The packages of the development environment", ["--all-extras", "--group=dev"]),
+    IMAGE_LOCK: ("The packages of the image", ["--extra=operator", "--extra=tracing"]),
+    PLUGIN_LOCK: ("The packages of the kubectl plugin", []),
+}
+"""What each lock is, and what it is made from."""
 
 
 class SetupError(Exception):
@@ -79,7 +88,7 @@ def wanted(pyproject: dict[str, Any]) -> dict[str, Any]:
     return {
         "python": project["requires-python"],
         "dependencies": sorted(project["dependencies"]),
-        "operator": sorted(project["optional-dependencies"]["operator"]),
+        **{name: sorted(extra) for name, extra in project["optional-dependencies"].items()},
         "dev": sorted(pyproject["dependency-groups"]["dev"]),
     }
 
@@ -145,33 +154,43 @@ def install_packages() -> None:
 
 
 def make_lock() -> None:
-    """Write dev.txt anew with the newest versions that fit, for every platform, by uv (from PyPI, for this once)."""
+    """Write the locks anew with the newest versions that fit, for every platform, by uv (from PyPI, for this once).
+
+    The image's versions are those of the development environment, which is what was tested.
+    """
     say("Resolving the packages with uv ...")
     with tempfile.TemporaryDirectory() as folder:
         run("making an environment for uv", sys.executable, "-m", "venv", folder)
-        python, new = Path(folder) / "bin" / "python", Path(folder) / "dev.txt"
+        python, new = Path(folder) / "bin" / "python", Path(folder) / "new.txt"
         run("installing uv", python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv")
-        options = ["--extra=operator", "--group=dev", "--universal", "--python-version=3.11", "--generate-hashes"]
+        options = ["--universal", "--python-version=3.11", "--generate-hashes"]
         options += ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--quiet"]
-        run("resolving", Path(folder) / "bin" / "uv", "pip", "compile", PYPROJECT, *options, "--output-file", new)
         mark = DIGEST_MARK + digest(wanted(tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))))
-        temporary = LOCK.with_suffix(".new")
-        temporary.write_text(f"{HEADER}{mark}\n{new.read_text(encoding='utf-8')}", encoding="utf-8")
-        temporary.replace(LOCK)
-    say(f"Wrote {LOCK.relative_to(ROOT)}: {LOCK.read_text(encoding='utf-8').count('==')} packages")
+        for lock, (what, selection) in LOCKS.items():
+            constraint = [] if lock == LOCK else [f"--constraint={LOCK}"]
+            command = ["pip", "compile", str(PYPROJECT), *selection, *options, *constraint, "--output-file", str(new)]
+            run(f"resolving {lock.name}", Path(folder) / "bin" / "uv", *command)
+            temporary = lock.with_suffix(".new")
+            header = HEADER.format(what=what, name=lock.name)
+            temporary.write_text(f"{header}{mark}\n{new.read_text(encoding='utf-8')}", encoding="utf-8")
+            temporary.replace(lock)
+            new.unlink()
+            say(f"Wrote {lock.relative_to(ROOT)}: {lock.read_text(encoding='utf-8').count('==')} packages")
 
 
 def check_lock() -> None:
-    """Fail if dev.txt was not made from today's pyproject.toml, or is not all hashes. Needs no network."""
-    text = LOCK.read_text(encoding="utf-8")
-    mark = DIGEST_MARK + digest(wanted(tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))))
-    if mark not in text.splitlines():
-        raise SetupError("requirements/dev.txt is not made from this pyproject.toml; run `make lock` and commit it")
-    for block in text.replace("\\\n", " ").splitlines():
-        if block.strip() and not block.startswith("#") and "--hash=sha256:" not in block:
-            raise SetupError(f"requirements/dev.txt: no hash for {block.split()[0]}; run `make lock`")
-    if "://" in text:
-        raise SetupError("requirements/dev.txt names a registry; run `make lock` without --emit options")
+    """Fail if a lock was not made from today's pyproject.toml, or is not all hashes. Needs no network."""
+    for lock in LOCKS:
+        name = lock.relative_to(ROOT)
+        text = lock.read_text(encoding="utf-8") if lock.exists() else ""
+        mark = DIGEST_MARK + digest(wanted(tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))))
+        if mark not in text.splitlines():
+            raise SetupError(f"{name} is not made from this pyproject.toml; run `make lock` and commit it")
+        for block in text.replace("\\\n", " ").splitlines():
+            if block.strip() and not block.startswith("#") and "--hash=sha256:" not in block:
+                raise SetupError(f"{name}: no hash for {block.split()[0]}; run `make lock`")
+        if "://" in text:
+            raise SetupError(f"{name} names a registry; run `make lock` without --emit options")
 
 
 COMMANDS = {"venv": make_venv, "lock": make_lock, "check": check_lock}
