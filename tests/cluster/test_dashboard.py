@@ -149,7 +149,9 @@ def confirm(page: Page) -> None:
 
 def look_for_a_while(page: Page) -> None:
     """Read what is shown until the clock shows another second, as everybody does."""
-    page.wait_for_function("second => Math.floor(Date.now() / 1000) > second", arg=page.evaluate("Math.ceil(Date.now() / 1000)"))
+    page.wait_for_function(
+        "second => Math.floor(Date.now() / 1000) > second", arg=page.evaluate("Math.ceil(Date.now() / 1000)")
+    )
 
 
 def test_a_client_is_approved_and_another_rejected(manager: Visitor, agency: Agency) -> None:

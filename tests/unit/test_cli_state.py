@@ -175,7 +175,7 @@ def test_a_deactivation_shows_licenses_and_dates() -> None:
 
 
 def test_who_reads_for_a_while_agrees_to_what_was_read() -> None:
-    """The dashboard compares what was shown with what would be done; seconds that went by are no difference, days are."""
+    """The dashboard compares what was shown with what would be done: seconds that went by are no difference."""
     read = view(Action.DEACTIVATE, working(used=2))
     later = replace(read, now=read.now + timedelta(minutes=9, seconds=1))
     assert document(later) != document(read), "the moments do move"

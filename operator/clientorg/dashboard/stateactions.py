@@ -70,12 +70,14 @@ def agreement(change: Change) -> Json:
     A deactivation begins when it is confirmed, so its moments move on while a person reads: only another day is news.
     """
     agreed = substance(change)
-    days = {name: agreed[name][: len("2026-11-25")] for name in ("since", "purgeAfter", "expectedPurge") if name in agreed}
-    return agreed | days | {"reminders": [_reminder(step) for step in agreed.get("reminders", ())]}
+    days = {name: _day(agreed[name]) for name in ("since", "purgeAfter", "expectedPurge") if name in agreed}
+    reminders = [step | {"time": _day(step["time"])} for step in agreed.get("reminders", ())]
+    return agreed | days | {"reminders": reminders}
 
 
-def _reminder(step: Json) -> Json:
-    return step | {"time": step["time"][: len("2026-11-25")]}
+def _day(moment: str) -> str:
+    """Of an RFC 3339 time."""
+    return moment.partition("T")[0]
 
 
 def _preview(change: Change) -> Json:
