@@ -23,7 +23,7 @@ BUILD_FLAGS = ("-mod=readonly", "-buildvcs=false", "-trimpath")
 ASSETS = {"github.com/argoproj/argo-cd/v3": ("manifests/crds", "hack/git-verify-wrapper.sh")}
 
 # Packages whose last path element is not what people call the program.
-BINARY_NAMES = {"go.etcd.io/etcd/server/v3": "etcd", "github.com/argoproj/argo-cd/v3/cmd": "argocd"}
+BINARY_NAMES = {"go.etcd.io/etcd/server/v3": "etcd"}
 
 _TOOL_BLOCK = re.compile(r"^tool\s*\(\n(?P<body>.*?)^\)", re.MULTILINE | re.DOTALL)
 _TOOL_LINE = re.compile(r"^tool\s+(?P<package>[^\s(]+)", re.MULTILINE)
@@ -75,7 +75,7 @@ class GoModule:
     @property
     def assets(self) -> dict[str, tuple[str, ...]]:
         """Folders and files to copy beside the binaries: module → paths in it."""
-        return {module: paths for module, paths in ASSETS.items() if f"{module}/" in "".join(self.tools.values())}
+        return {module: paths for module, paths in ASSETS.items() if f"\t{module} " in self.gomod}
 
     @property
     def linker_flags(self) -> str:

@@ -2,7 +2,7 @@ module clientorg.dev/controlplane/argocd
 
 go 1.27.0
 
-tool github.com/argoproj/argo-cd/v3/cmd
+tool clientorg.dev/controlplane/argocd
 
 require (
 	cloud.google.com/go v0.121.6 // indirect
@@ -42,7 +42,7 @@ require (
 	github.com/TomOnTime/utfutil v1.0.0 // indirect
 	github.com/alicebob/miniredis/v2 v2.39.0 // indirect
 	github.com/argoproj/argo-cd/gitops-engine/v3 v3.6.1 // indirect
-	github.com/argoproj/argo-cd/v3 v3.6.1 // indirect
+	github.com/argoproj/argo-cd/v3 v3.6.1
 	github.com/argoproj/notifications-engine v0.5.1-0.20260503100631-0cff13b8a717 // indirect
 	github.com/argoproj/pkg/v2 v2.0.1 // indirect
 	github.com/aws/aws-sdk-go-v2 v1.47.0 // indirect
