@@ -164,11 +164,11 @@ def report(count: int, floors: list[dict[str, Any]], rounds: list[dict[str, Any]
     """Print the table; the last line is the ratio. Several rounds: their medians, the rest of the last one."""
     found, floor = rounds[-1], floors[-1]
     seconds, floor_seconds = (statistics.median(item["seconds"] for item in items) for items in (rounds, floors))
-    clients = count + found["probes"]
+    clients = count + found["probes"]  # those of the other agency became Ready in the same time, by the same operator
     rows = [
         ("clients", f"{count}" + (f", median of {len(rounds)} rounds" if len(rounds) > 1 else "")),
         ("floor: bare API writes", f"{floor_seconds:.1f} s, {count / floor_seconds:.1f} clients/s"),
-        ("operator: all Ready", f"{seconds:.1f} s, {count / seconds:.1f} clients/s"),
+        ("operator: all Ready, also of the other agency", f"{seconds:.1f} s, {clients / seconds:.1f} clients/s"),
         ("writes per client, floor", f"{floor['writes'] / count:.2f} (1 of them the client itself)"),
         ("writes per client, operator", f"{found['writes'] / clients:.2f} (the client itself apart)"),
         ("single client to Ready, idle", quantiles(found["idle"])),
@@ -186,7 +186,7 @@ def report(count: int, floors: list[dict[str, Any]], rounds: list[dict[str, Any]
     for row in rows:
         table.add_row(*row)
     Console(width=110).print(table)
-    return f"throughput ratio: {floor_seconds / seconds:.2f}"
+    return f"throughput ratio: {(clients / seconds) / (count / floor_seconds):.2f}"
 
 
 def _later_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
