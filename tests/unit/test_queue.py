@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clientorg.control.queue import Backoff, Lane, WorkQueue
-from tests.unit.virtualtime import in_virtual_time
+from tests.unit.virtualtime import VirtualTimeLoop, in_virtual_time
 
 NO_JITTER = Backoff(first_seconds=1.0, most_seconds=8.0)
 
@@ -260,6 +260,21 @@ async def test_key_comes_up_after_its_delay() -> None:
     assert await queue.get() == "a/x"
     assert now() == 600
     assert queue.delayed() == 0
+
+
+def test_who_is_woken_a_hair_too_early_works_and_does_not_ask_again_and_again() -> None:
+    """Found by the points protocol: 0.7 s and 0.1 s are a hair less than 0.8 s, and the loop wakes for the sake of it."""
+    loop = VirtualTimeLoop()
+    queue: WorkQueue[str] = WorkQueue()
+    loop.call(queue.add_after, "acme", 0.8)
+    getting = loop.create_task(queue.get())
+    loop.advance(0.7)
+    assert not getting.done()
+    loop.advance(0.1)
+    assert loop.time() < 0.8
+    loop.run_until_idle()
+    assert getting.result() == "acme"
+    loop.close()
 
 
 @in_virtual_time

@@ -22,6 +22,10 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
+_EARLY_SECONDS = 1e-6
+"""The event loop wakes who waits up to its clock's resolution early. What was due then is due, or we would ask again and
+again until the clock has moved on."""
+
 
 class Lane(IntEnum):
     """Which lane a key waits in; a lower one goes first."""
@@ -219,7 +223,7 @@ class WorkQueue(Generic[K]):
         return len(self._due)
 
     def _promote(self) -> None:
-        now = self._now()
+        now = self._now() + _EARLY_SECONDS
         while self._heap and self._heap[0][0] <= now:
             due, _, key = heapq.heappop(self._heap)
             pending = self._due.get(key)
