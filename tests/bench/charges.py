@@ -1,4 +1,4 @@
-"""`make bench CHARGES=1`: all clients of an agency are charged at one anchor, beside the bare API calls that it needs."""
+"""`make bench CHARGES=1`: all clients of an agency are charged at one anchor, beside the bare API calls they need."""
 
 from __future__ import annotations
 

@@ -263,7 +263,7 @@ async def test_key_comes_up_after_its_delay() -> None:
 
 
 def test_who_is_woken_a_hair_too_early_works_and_does_not_ask_again_and_again() -> None:
-    """Found by the points protocol: 0.7 s and 0.1 s are a hair less than 0.8 s, and the loop wakes for the sake of it."""
+    """Found by the points protocol: 0.7 s and 0.1 s are a hair less than 0.8 s, and the loop wakes for it."""
     loop = VirtualTimeLoop()
     queue: WorkQueue[str] = WorkQueue()
     loop.call(queue.add_after, "acme", 0.8)

@@ -23,8 +23,8 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 _EARLY_SECONDS = 1e-6
-"""The event loop wakes who waits up to its clock's resolution early. What was due then is due, or we would ask again and
-again until the clock has moved on."""
+"""The event loop wakes who waits up to its clock's resolution early. What was due then is due, or we would ask again
+and again until the clock has moved on."""
 
 
 class Lane(IntEnum):
