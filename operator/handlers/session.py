@@ -44,6 +44,8 @@ class _Metadata(msgspec.Struct):
 
 class _Object(msgspec.Struct):
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+    code: int = 0
+    message: str = ""
 
 
 class _Event(msgspec.Struct):
@@ -54,7 +56,9 @@ class _Event(msgspec.Struct):
 class News:
     """The body of a watch of one kind, without the lines that tell what the runtime knows already.
 
-    Deletions, bookmarks and errors are always passed on.
+    Deletions and bookmarks are always passed on, and the error that the version to watch from is too old (410): Kopf
+    lists and watches anew. Any other error Kopf takes for the end of the process, although the server only says that
+    this watch ends (a timeout of its storage, an overload). It is told of a lost connection instead, and watches on.
     """
 
     def __init__(self, content: aiohttp.StreamReader, kind: Kind, knows: Knows) -> None:
@@ -82,6 +86,8 @@ class News:
             event = self._events.decode(line)
         except msgspec.MsgspecError:
             return False  # whatever it is, Kopf tells
+        if event.type == "ERROR" and event.object.code != HTTPStatus.GONE:
+            raise aiohttp.ClientPayloadError(f"watch of {self._kind}: {event.object.code} {event.object.message}")
         metadata = event.object.metadata
         if event.type not in ("ADDED", "MODIFIED") or not metadata.resourceVersion.isdecimal():
             return False

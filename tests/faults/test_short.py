@@ -35,6 +35,20 @@ class Expiring(Meddler):
         return EXPIRED
 
 
+class Failing(Meddler):
+    """Every watch of our kinds ends in an error instead of its first event."""
+
+    def __init__(self) -> None:
+        self.failed: set[str] = set()
+
+    def event(self, record: Record, line: bytes) -> Fault | None:
+        """What the API server sends when its storage is slow."""
+        if record.path in self.failed or "/clientorg.dev/" not in record.path:
+            return None
+        self.failed.add(record.path)
+        return Fault(504, "Timeout")
+
+
 def test_two_operators_at_once_move_licenses_and_never_give_out_more_than_there_are(stage: Stage) -> None:
     with stage.doubled() as second:
         result = reallocate_at_once(stage, 12)
@@ -89,6 +103,20 @@ def test_list_that_has_expired_is_asked_for_again(stage: Stage) -> None:
         scene.agency.close()
     finally:
         stage.proxy.meddler = Meddler()
+
+
+def test_watch_that_ends_in_an_error_is_begun_anew(stage: Stage) -> None:
+    """Kopf took any but 410 Gone for an end, and ended the process."""
+    stage.clear()
+    failing = stage.proxy.meddler = Failing()
+    try:
+        scene = stage.open()
+        scene.agency.ready_client()
+        scene.agency.close()
+    finally:
+        stage.proxy.meddler = Meddler()
+
+    assert any(path.endswith("/clientorgs") for path in failing.failed)
 
 
 def test_nobody_is_charged_who_was_deactivated_before(stage: Stage) -> None:

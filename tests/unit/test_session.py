@@ -76,6 +76,18 @@ async def test_everything_else_is_passed_on_as_it_came(always: bytes) -> None:
     assert await read(news_of([line("ADDED", "1") + b"\n" + always + b"\n"])) == [always]
 
 
+@pytest.mark.parametrize("code", [429, 500, 504, 0])
+async def test_any_other_error_is_a_lost_connection_and_not_the_end(code: int) -> None:
+    """What came before it is passed on all the same."""
+    error = orjson.dumps({"type": "ERROR", "object": {"kind": "Status", "code": code, "message": "etcd is slow"}})
+    news = news_of([line("ADDED", "11") + b"\n", error + b"\n", line("ADDED", "12") + b"\n"])
+    chunks = news.iter_chunked(1024)
+
+    assert await anext(chunks) == line("ADDED", "11") + b"\n"
+    with pytest.raises(aiohttp.ClientPayloadError, match=f"watch of ClientOrg: {code} etcd is slow"):
+        await anext(chunks)
+
+
 async def test_another_kind_of_the_same_name_is_news() -> None:
     pool = line("ADDED", "1")
 
