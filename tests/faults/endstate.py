@@ -94,6 +94,8 @@ class EndState:
         content["metadata"] = {key: value for key, value in content["metadata"].items() if key not in _METADATA_APART}
         if "status" in content:
             content["status"] = {key: value for key, value in content["status"].items() if key not in _STATUS_APART}
+            if kind == QUOTA_POOLS.kind and "outbox" in content["status"]:
+                content["status"]["outbox"] = [_telling(entry) for entry in content["status"]["outbox"]]
             content["status"]["conditions"] = [_lasting(item) for item in content["status"].get("conditions") or ()]
         normalized: Json = self._text(content)
         place = normalized["metadata"].get("namespace", "").replace("<agency>", "")
@@ -137,6 +139,12 @@ def _lasting(condition: Json) -> Json:
     seen as not ready, and whose workspace could not be written for a moment was."""
     apart = ("lastTransitionTime",) if condition["type"] in _PASSING else ()
     return {key: value for key, value in condition.items() if key not in apart}
+
+
+def _telling(entry: Json) -> Json:
+    """A message to the agency without the balance that it tells, which is that of the moment in which it was written:
+    whoever is held up writes it when the next top-up has been posted already."""
+    return {**entry, "params": {key: value for key, value in entry.get("params", {}).items() if key != "balance"}}
 
 
 def _counts(kind: str, item: Json) -> bool:
