@@ -13,10 +13,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from clientorg.cluster.resources import ORG_PLANS
+from clientorg.dashboard.reportpages import COLUMNS, TABLES
 from tests.browser.chromium import ChromiumUnavailableError, find_chromium
 from tests.browser.dashboard import Dashboard, Visitor, running, visiting, write_kubeconfig
 from tests.browser.relay import Relay
-from tests.cluster import pointverbs
+from tests.cluster import pointverbs, portfolioverbs
 from tests.cluster.conftest import _agencies
 from tests.cluster.operators import Operators
 from tests.cluster.verbs import Agency, Client
@@ -33,6 +34,8 @@ PAGES: Final = (
     "/", "/clients", "/clients?q=nobody", "/clients/acme", "/approvals", "/points", "/points/replenish",
     "/clients/acme/pause", "/clients/acme/deactivate", "/clients/acme/reallocate?license=visitors&quantity=200",
     "/clients/acme/top-up?amount=500", "/clients/globex/approve", "/clients/nobody",
+    *(f"/reports/{table}" for table in TABLES), "/reports/recent?q=nobody", "/clients/hooli",
+    "/trends", "/trends?metric=calls",
 )  # fmt: skip
 SECONDS: Final = 60_000.0
 """What a busy machine may take, in milliseconds."""
@@ -87,6 +90,7 @@ def agency(cluster: Cluster, api: Kube, operators_of_session: Operators) -> Iter
             agency.client(name, plan="manual", requestedBy=SALES)
             Client(api, agency.name, name).expect_state_of("PendingApproval")
         pointverbs.purchase(agency, 5000)
+        portfolioverbs.fill(agency)
         yield agency
 
 
@@ -133,12 +137,40 @@ def test_every_page_is_accessible_in_every_language(manager: Visitor, language: 
         overflow = manager.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert overflow <= 0, (path, overflow)
         if PICTURES:
-            name = path.strip("/").partition("?")[0].replace("/", "-") or "overview"
+            name = re.sub(r"[^a-z0-9]+", "-", path.strip("/")) or "overview"
             manager.shoot(Path(PICTURES), f"{name}-{language}-{theme}")
     manager.complaints[:] = [text for text in manager.complaints if "404" not in text]  # the page that is not there
     manager.expect_no_complaints()
     manager.go("/")
     choose(manager.page, "en", "light")
+
+
+W9: Final = {
+    *("total", "used", "assigned", "available", "assigned_weekly_change", "used_weekly_change", "usage_three_months"),
+    *("months_left", "auto_renew", "percent"),
+}
+
+
+def test_every_table_has_the_columns_of_w9_and_scrolls_in_its_box(manager: Visitor) -> None:
+    """Also in a window as narrow as a telephone's: the client stays in sight, and the page is no wider than it."""
+    page = manager.page
+    page.set_viewport_size({"width": 390, "height": 800})
+    for table, client in (("expiring", "hooli"), ("renewing", "umbrella"), ("low-allocation", "hooli"),
+                          ("over-limit", "umbrella"), ("recent", "umbrella")):  # fmt: skip
+        assert set(COLUMNS[table]) >= W9
+        manager.go(f"/reports/{table}")
+        row = page.locator("table.report tbody tr", has=page.locator(f"a[href='/clients/{client}']")).first
+        expect(row.locator("td")).to_have_count(len(COLUMNS[table]) + 2)
+        expect(row).to_contain_text(f"PO-2026-{client}")
+        assert page.locator("thead th").count() == len(COLUMNS[table]) + 3
+        box = page.locator("#live > .table-box")
+        assert box.evaluate("box => { box.scrollLeft = 9999; return box.scrollLeft }") > 0
+        seen, around = row.locator("th a").bounding_box(), box.bounding_box()
+        assert seen is not None
+        assert around is not None
+        assert around["x"] <= seen["x"] < seen["x"] + seen["width"] <= around["x"] + around["width"]
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    page.set_viewport_size({"width": 1360, "height": 900})
 
 
 def confirm(page: Page) -> None:

@@ -75,6 +75,11 @@ function draw(root) {
   }
 }
 
+function weeks(times, width) {  // those that there is room to name
+  const step = Math.ceil(times.length / Math.max(1, Math.floor(width / 70)));
+  return times.filter((_, index) => (times.length - 1 - index) % step === 0);
+}
+
 function plot(figure, chart) {
   const box = figure.querySelector(".plot");
   const language = document.documentElement.lang;
@@ -90,11 +95,11 @@ function plot(figure, chart) {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
     scales: { y: { range: (_, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.08] } },
     axes: [
-      { ...axis, values: (_, ticks) => ticks.map((tick) => day.format(tick * 1000)), space: 70 },
+      { ...axis, splits: (self) => weeks(chart.times, self.bbox.width / devicePixelRatio), values: (_, ticks) => ticks.map((tick) => day.format(tick * 1000)) },
       { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => Number.isInteger(tick) ? short.format(tick) : "") },
     ],
     series: [{}, ...chart.series.map((one, index) => ({
-      label: one.name, stroke: resolved(`--chart-${index + 1}`), width: 2, dash: index ? [6, 4] : undefined,
+      label: one.name, stroke: resolved(`--chart-${index + 1}`), width: 2, dash: [undefined, [6, 4], [2, 3]][index],
       points: { size: 5 }, spanGaps: false,
     }))],
     hooks: { setCursor: [(self) => {
