@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import APIResponse, Browser, Page, Route, expect, sync_playwright
 
 from clientorg.cluster.resources import ORG_PLANS
 from clientorg.dashboard.reportpages import COLUMNS, TABLES
@@ -22,6 +24,7 @@ from tests.cluster.conftest import _agencies
 from tests.cluster.operators import Operators
 from tests.cluster.verbs import Agency, Client
 from tests.controlplane.choose import Cluster
+from tests.controlplane.waiting import wait_until
 from tests.support import builders
 from tests.support.kube import Kube
 
@@ -293,6 +296,105 @@ def test_a_client_is_paused_resumed_deactivated_and_brought_back(manager: Visito
         acme.expect_state_of(state)
         expect(page.locator(f".subtitle .state-{state.lower()}")).to_be_visible(timeout=SECONDS)
     manager.expect_no_complaints()
+
+
+WATCHED: Final = """
+window.setInterval = () => 0;  // the look that comes every minute must not be what helps
+window.EventSource = class extends EventSource {
+  constructor(address) {
+    super(address);
+    this.addEventListener("change", (message) => { window.told = JSON.parse(message.data).revision; });
+  }
+};
+"""
+
+
+@contextmanager
+def watched(manager: Visitor) -> Iterator[Page]:
+    """Another tab of the manager's, in which `told` is the newest revision that it has heard of."""
+    page = manager.context.new_page()
+    page.add_init_script(WATCHED)
+    yield page
+    page.close()
+
+
+class Held:
+    """Answers to requests of a page for a path, fetched and held back until they are let go, the last one first."""
+
+    def __init__(self, page: Page, path: str) -> None:
+        self.page = page
+        self._answers: list[tuple[Route, APIResponse]] = []
+        self._is_over = False
+        page.route(lambda address: urlsplit(address).path == path, self._hold)
+
+    def _hold(self, route: Route) -> None:
+        if self._is_over:
+            route.continue_()
+        else:
+            self._answers.append((route, route.fetch()))
+
+    def expect_one(self) -> None:
+        """Wait until there is one."""
+        wait_until(lambda: self.page.evaluate("1") and self._answers, SECONDS / 1000, "the page to ask")
+
+    def let_go(self) -> None:
+        """Give the page all of them."""
+        self._is_over = True
+        for route, answer in reversed(self._answers):
+            route.fulfill(response=answer)
+
+
+def hear_of(page: Page, change: Callable[[], object]) -> None:
+    """Make a change, and wait until the page has been told of it."""
+    before = page.evaluate("window.told")
+    change()
+    page.wait_for_function("before => window.told > before", arg=before, timeout=SECONDS)
+
+
+def test_a_change_during_a_refresh_is_shown_as_well(manager: Visitor, agency: Agency) -> None:
+    """The answer that was under way says nothing of it; htmx drops a second request of an element it has replaced."""
+    acme = active(agency)
+    with watched(manager) as page:
+        page.goto(manager.origin + "/clients/acme")
+        page.wait_for_function("window.told !== undefined")
+        held = Held(page, "/clients/acme")
+        acme.edit(displayName="Acme First")
+        held.expect_one()
+        hear_of(page, lambda: acme.edit(displayName="Acme Second"))
+        held.let_go()
+        expect(page.locator("h1")).to_have_text("Acme Second", timeout=SECONDS)
+
+
+def test_a_refresh_that_failed_is_tried_again(manager: Visitor, agency: Agency) -> None:
+    """An API server that did not answer once does not leave the page as it was until something else changes."""
+    acme = active(agency)
+    with watched(manager) as page:
+        page.goto(manager.origin + "/clients/acme")
+        page.wait_for_function("window.told !== undefined")
+        failed: list[Route] = []
+
+        def fail(route: Route) -> None:
+            failed.append(route)
+            route.fulfill(status=502, body="no")
+
+        page.route(lambda address: urlsplit(address).path == "/clients/acme", fail, times=1)
+        acme.edit(displayName="Acme Third")
+        wait_until(lambda: page.evaluate("1") and failed, SECONDS / 1000, "the page to ask")
+        expect(page.locator("h1")).to_have_text("Acme Third", timeout=SECONDS)
+
+
+def test_a_search_is_not_lost_to_a_refresh(manager: Visitor, agency: Agency) -> None:
+    """What was typed is what is listed, whichever answer comes first."""
+    acme = active(agency)
+    with watched(manager) as page:
+        page.goto(manager.origin + "/clients")
+        page.wait_for_function("window.told !== undefined")
+        held = Held(page, "/clients")
+        page.locator("#q").fill("acme")
+        held.expect_one()
+        hear_of(page, lambda: acme.edit(displayName="Acme Fourth"))
+        held.let_go()
+        expect(page.locator("tbody .client-title")).to_have_text(["Acme Fourth"], timeout=SECONDS)
 
 
 def test_a_list_is_searched_filtered_and_left_by_keyboard(manager: Visitor) -> None:

@@ -28,6 +28,8 @@ from clientorg.reports.language import Tongue
 Json = dict[str, Any]
 
 LANGUAGE_COOKIE, THEME_COOKIE, NOTICE_COOKIE = "clientorg-language", "clientorg-theme", "clientorg-notice"
+REVISION_HEADER = "clientorg-revision"
+"""Tells the script which changes an answer has; it asks again where it has been told of newer ones."""
 THEMES = ("auto", "light", "dark")
 _RIGHTS = {"clients": CHANGE_CLIENTS, "decide": DECIDE, "top_up": TOP_UP, "withdraw": WITHDRAW}
 
@@ -71,21 +73,28 @@ def _address(context: Context, **changes: object) -> str:
 
 @dataclass(frozen=True)
 class View:
-    """One request."""
+    """One request.
+
+    Attributes:
+        revision: of the board before anything was read for the page, which is therefore no older than that.
+    """
 
     request: Request
     house: House
     speech: Speech
     held: frozenset[Right]
     now: datetime
+    revision: int
 
     @classmethod
     async def of(cls, request: Request) -> View:
         """Look at the cookies and ask for the rights."""
         house: House = request.app.state.house
+        revision = house.board.revision
         wanted = request.cookies.get(LANGUAGE_COOKIE, "")
         tongue = Tongue(wanted) if wanted in [*Tongue] else preferred(request.headers.get("accept-language", ""))
-        return cls(request, house, Speech(tongue, house.zone), await house.board.rights.held(), clock.now())
+        held = await house.board.rights.held()
+        return cls(request, house, Speech(tongue, house.zone), held, clock.now(), revision)
 
     @property
     def board(self) -> Board:
@@ -115,6 +124,7 @@ class View:
             "namespace": self.board.session.namespace,
             "user": self.house.user,
             "board": self.board,
+            "revision": self.revision,
             "path": self.request.url.path,
             "query": self.query,
             "form_field": FORM_FIELD,
@@ -123,7 +133,7 @@ class View:
             "pending": _pending(self.board),
         }
         body = _environment().get_template(template).render({**shared, **values})
-        response = HTMLResponse(body, status)
+        response = HTMLResponse(body, status, {REVISION_HEADER: str(self.revision)})
         if NOTICE_COOKIE in self.request.cookies and "hx-request" not in self.request.headers:
             response.delete_cookie(NOTICE_COOKIE, path="/")
         return response
