@@ -22,8 +22,10 @@ def fill(agency: Agency) -> None:
     """Make each table and each chart of the portfolio have something to show.
 
     `hooli` expires in forty days with little of it used, `umbrella` renews in twenty and is over its limit; of both
-    there are weekly snapshots and metrics, with one week missed. The plan `standard` declares the metrics.
+    there are weekly snapshots and metrics, with one week missed. The plan `standard` declares the metrics. The order
+    `stark-1` has no client yet.
     """
+    agency.create(order(agency, "stark-1", "Stark Industries"))
     agency.plan.set(metrics=METRICS)
     now = datetime.now(UTC)
     for name, licenses, used, days, renews in (("hooli", 120, 9, 40, False), ("umbrella", 20, 23, 20, True)):
@@ -44,6 +46,20 @@ def fill(agency: Agency) -> None:
         agency.report(client.org_id, now - timedelta(minutes=1), name, visitors=used)
         client.expect_used(visitors=used)
         _remember(client, licenses, used, now)
+
+
+def order(agency: Agency, name: str, customer: str) -> Json:
+    """An order of 30 visitors that nobody has set up."""
+    contact = {"firstName": "Aya", "lastName": "Mori", "email": "aya@stark.example"}
+    return builders.subscription(
+        agency.name,
+        name,
+        client=None,
+        customer={"displayName": customer, "contact": contact},
+        products=[{"name": "visitors", "licenses": 30}],
+        poolRef={"name": agency.pool.name},
+        planRef={"name": agency.plan.name},
+    )
 
 
 def _remember(client: Client, licenses: int, used: int, now: datetime) -> None:

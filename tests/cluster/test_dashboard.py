@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,12 +15,15 @@ import httpx
 import pytest
 from playwright.sync_api import APIResponse, Browser, Page, Route, expect, sync_playwright
 
-from clientorg.cluster.resources import ORG_PLANS
+from clientorg.cluster.resources import ORG_PLANS, SUBSCRIPTIONS
+from clientorg.dashboard.endactions import MOST_CHARGES
 from clientorg.dashboard.reportpages import COLUMNS, TABLES
+from clientorg.domain.timestamps import rfc3339
 from tests.browser.chromium import ChromiumUnavailableError, find_chromium
 from tests.browser.dashboard import Dashboard, Visitor, running, visiting, write_kubeconfig
 from tests.browser.relay import Relay
 from tests.cluster import pointverbs, portfolioverbs
+from tests.cluster._cli_support import set_clock
 from tests.cluster.conftest import _agencies
 from tests.cluster.operators import Operators
 from tests.cluster.verbs import Agency, Client
@@ -38,7 +42,9 @@ PAGES: Final = (
     "/clients/acme/pause", "/clients/acme/deactivate", "/clients/acme/reallocate?license=visitors&quantity=200",
     "/clients/acme/top-up?amount=500", "/clients/globex/approve", "/clients/nobody",
     *(f"/reports/{table}" for table in TABLES), "/reports/recent?q=nobody", "/clients/hooli",
-    "/trends", "/trends?metric=calls",
+    "/trends", "/trends?metric=calls", "/orders", "/orders/stark-1", "/clients/hooli/terminate",
+    "/clients/hooli/terminate?when=now", "/clients/hooli/terminate?when=date&at=2099-01-31T00:00",
+    "/clients/hooli/withdraw-termination",
 )  # fmt: skip
 SECONDS: Final = 60_000.0
 """What a busy machine may take, in milliseconds."""
@@ -176,17 +182,18 @@ def test_every_table_has_the_columns_of_w9_and_scrolls_in_its_box(manager: Visit
     page.set_viewport_size({"width": 1360, "height": 900})
 
 
-def confirm(page: Page) -> None:
-    """Press the button that carries it out, and see that it was."""
-    page.locator("#confirm").click()
-    expect(page.locator("#notice")).to_be_visible(timeout=SECONDS)
-
-
 def look_for_a_while(page: Page) -> None:
     """Read what is shown until the clock shows another second, as everybody does."""
     page.wait_for_function(
         "second => Math.floor(Date.now() / 1000) > second", arg=page.evaluate("Math.ceil(Date.now() / 1000)")
     )
+
+
+def confirm(page: Page) -> None:
+    """Read, press the button that carries it out, and see that it was: time alone changes nothing in what is agreed."""
+    look_for_a_while(page)
+    page.locator("#confirm").click()
+    expect(page.locator("#notice")).to_be_visible(timeout=SECONDS)
 
 
 def test_a_client_is_approved_and_another_rejected(manager: Visitor, agency: Agency) -> None:
@@ -291,11 +298,87 @@ def test_a_client_is_paused_resumed_deactivated_and_brought_back(manager: Visito
         if action == "deactivate":
             expect(page.get_by_text("Everything is deleted, for ever")).to_be_visible()
             page.locator("#reason").fill("the contract was not prolonged")
-            look_for_a_while(page)
         confirm(page)
         acme.expect_state_of(state)
         expect(page.locator(f".subtitle .state-{state.lower()}")).to_be_visible(timeout=SECONDS)
     manager.expect_no_complaints()
+
+
+def test_a_contract_is_ended_on_a_date_and_that_is_taken_back(manager: Visitor, agency: Agency) -> None:
+    """With the settlement shown and the consent recorded; what changed meanwhile is shown again, no field is lost."""
+    page, client = manager.page, agency.ready_client("initrode", licenses={"visitors": 40})
+    client.expect(lambda item: "nextCharge" in (item["status"].get("points") or {}), "have a next charge")
+    manager.go("/clients/initrode")
+    page.locator("#do-terminate").click()
+    page.locator("#at").fill("2098-01-31T18:00")
+    expect(page.locator("#preview")).to_contain_text("is made up from pool", timeout=SECONDS)
+    expect(page.locator("#preview tbody tr")).to_have_count(MOST_CHARGES + 3)
+    page.locator("#at").fill(_in_a_month("18:00"))
+    expect(page.locator("#preview .dates")).to_contain_text("Everything is deleted, for ever", timeout=SECONDS)
+    page.locator("#form").evaluate("form => form.noValidate = true")
+    page.locator("#confirm").click()
+    expect(page.locator("[role=alert]")).to_contain_text("recorded consent")
+    page.locator("#accepted_by").fill("Yuki Sato")
+    page.locator("#consent_text").fill("letter of 20 November")
+    client.ask_for(visitors=50)
+    client.expect_granted(visitors=50)
+    page.locator("#confirm").click()
+    expect(page.locator("[role=alert]")).to_contain_text("changed meanwhile")
+    assert "termination" not in client.read()["spec"]
+    confirm(page)
+    found = client.read()["spec"]["termination"]
+    assert found["time"] == _in_a_month("18:00:00Z")
+    assert (found["consent"]["acceptedBy"], found["consent"]["text"]) == ("Yuki Sato", "letter of 20 November")
+    page.locator("#do-withdraw-termination").click(timeout=SECONDS)
+    expect(page.locator("#preview")).to_contain_text("the contract goes on")
+    confirm(page)
+    assert "termination" not in client.read()["spec"]
+    manager.complaints.clear()  # the browser tells of the 409 and the 422
+
+
+def test_a_contract_is_ended_now(manager: Visitor, agency: Agency) -> None:
+    """What cannot be taken back says so; the page of the client follows, and nothing is left to be done."""
+    page, client = manager.page, agency.ready_client("hashtag")
+    manager.go("/clients/hashtag/terminate")
+    page.locator("#when-now").check()
+    expect(page.locator("#preview .message-warn")).to_contain_text("no way back", timeout=SECONDS)
+    page.locator("#accepted_by").fill("yuki@hashtag.example")
+    page.locator("#accepted_time").fill("2026-01-20T09:00")
+    page.locator("#consent_text").fill("by telephone")
+    confirm(page)
+    client.expect_state_of("Terminated")
+    assert client.read()["spec"]["termination"]["consent"]["acceptedTime"] == "2026-01-20T09:00:00Z"
+    expect(page.locator(".subtitle .state-terminated")).to_be_visible(timeout=SECONDS)
+    expect(page.locator("#do-terminate")).to_have_count(0)
+    manager.expect_no_complaints()
+
+
+def _in_a_month(time: str) -> str:
+    return f"{(datetime.now(UTC) + timedelta(days=30)).date()}T{time}"
+
+
+def test_a_client_is_set_up_from_its_order(manager: Visitor, agency: Agency) -> None:
+    """In one step, under a name that can be chosen, and once."""
+    page = manager.page
+    agency.create(portfolioverbs.order(agency, "wayne-1", "Wayne Enterprises"))
+    manager.go("/orders")
+    page.locator("#set-up-wayne-1").click(timeout=SECONDS)
+    expect(page.locator("#name")).to_have_value("wayne-enterprises")
+    page.locator("#name").fill("wayne")
+    expect(page.locator("#preview .code")).to_have_text("wayne", timeout=SECONDS)
+    confirm(page)
+    assert page.url == f"{manager.origin}/clients/wayne"
+    client = Client(agency.kube, agency.name, "wayne")
+    client.expect_granted(visitors=30)
+    assert client.read()["spec"]["requestedBy"] == MANAGER
+    assert agency.kube.get(SUBSCRIPTIONS, "wayne-1", agency.name)["spec"]["clientRef"] == {"name": "wayne"}
+    expect(page.locator("#h-subscriptions").locator("..")).to_contain_text("PO-wayne-1", timeout=SECONDS)
+    manager.expect_no_complaints()
+    page.goto(f"{manager.origin}/orders/wayne-1")
+    expect(page.locator("[role=alert]")).to_contain_text("is set up already")
+    manager.go("/orders")
+    expect(page.locator("#set-up-wayne-1")).to_have_count(0)
+    manager.complaints.clear()  # the browser tells of the 422
 
 
 WATCHED: Final = """
@@ -417,6 +500,26 @@ def test_a_list_is_searched_filtered_and_left_by_keyboard(manager: Visitor) -> N
     expect(page.locator("#main")).to_be_focused()
 
 
+def test_a_list_by_status_follows_the_clock(
+    browser: Browser, agency: Agency, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A subscription ends without any object being changed: who looks then finds it among those that have expired."""
+    folder = tmp_path_factory.mktemp("clock")
+    clock = folder / "now"
+    set_clock(clock, rfc3339(datetime.now(UTC)))
+    kubeconfig = write_kubeconfig(agency.kube.access, SUPPORT, folder / "kubeconfig")
+    with (
+        running(kubeconfig, agency.name, folder, CLIENTORG_DEV_CLOCK=str(clock)) as dashboard,
+        visiting(browser, dashboard) as visitor,
+    ):
+        rows = visitor.page.locator("tbody .client-name")
+        visitor.go("/clients?status=Expired")
+        expect(visitor.page.locator("#live .empty")).to_be_visible(timeout=SECONDS)
+        set_clock(clock, rfc3339(datetime.now(UTC) + timedelta(days=50)))
+        visitor.go("/clients?status=Expired")
+        expect(rows).to_have_text(["hooli"], timeout=SECONDS)
+
+
 def test_a_lost_watch_is_told_and_recovered(
     browser: Browser, agency: Agency, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -428,8 +531,10 @@ def test_a_lost_watch_is_told_and_recovered(
         with running(kubeconfig, agency.name, folder) as dashboard, visiting(browser, dashboard) as visitor:
             page = visitor.page
             visitor.go("/clients/acme")
-            for action in ("reallocate", "top-up", "pause", "deactivate"):
+            for action in ("reallocate", "top-up", "pause", "deactivate", "terminate"):
                 expect(page.locator(f"#do-{action}")).to_have_attribute("aria-disabled", "true")
+            visitor.go("/orders")
+            expect(page.locator("#set-up-stark-1")).to_have_attribute("aria-disabled", "true")
             visitor.go("/clients/acme/pause")
             expect(page.locator("#confirm")).to_be_disabled()
             expect(page.locator("#no-right")).to_contain_text("patch clientorgs.clientorg.dev")
