@@ -480,6 +480,31 @@ def test_a_search_is_not_lost_to_a_refresh(manager: Visitor, agency: Agency) -> 
         expect(page.locator("tbody .client-title")).to_have_text(["Acme Fourth"], timeout=SECONDS)
 
 
+BEHIND: Final = """
+let hidden = false;
+Object.defineProperty(document, "hidden", { get: () => hidden });
+window.turn = (away) => { hidden = away; document.dispatchEvent(new Event("visibilitychange")); };
+"""
+"""A tab that can be brought behind another one, which a browser without a screen does with none."""
+
+
+def test_many_tabs_can_be_open(manager: Visitor, agency: Agency) -> None:
+    """Browsers open six connections to a server: tabs behind another one hold none, and catch up later."""
+    acme, tabs = active(agency), []
+    try:
+        for _ in range(8):
+            tabs.append(manager.context.new_page())
+            tabs[-1].add_init_script(BEHIND)
+            tabs[-1].goto(manager.origin + "/clients/acme")
+            tabs[-1].evaluate("turn(true)")
+        acme.edit(displayName="Acme of many tabs")
+        tabs[0].evaluate("turn(false)")
+        expect(tabs[0].locator("h1")).to_have_text("Acme of many tabs", timeout=SECONDS)
+    finally:
+        for tab in tabs:
+            tab.close()
+
+
 def test_a_list_is_searched_filtered_and_left_by_keyboard(manager: Visitor) -> None:
     """Slash goes to the search; what matches nothing says so."""
     page = manager.page

@@ -58,6 +58,7 @@ async def _end(page: Page, fields: Mapping[str, str], mode: Mode, action: str) -
         "active": "clients",
         "action": action,
         "name": name,
+        "title": name,
         "mode": mode.value,
         "fields": {key: fields.get(key, "") for key in ("at", "accepted_by", "accepted_time", "consent_text")},
         **_NOTHING,
@@ -65,6 +66,7 @@ async def _end(page: Page, fields: Mapping[str, str], mode: Mode, action: str) -
     has_when = mode is not Mode.SCHEDULE or bool(fields.get("at"))
     try:
         client = await page.board.session.api.get(CLIENT_ORGS, page.board.session.namespace, name)
+        shown["title"] = client["spec"]["displayName"]
         check_not_in_git(page, client)
         if not has_when and request.method == "GET":  # a form that nobody has filled in yet
             return page.render("terminate.html.j2", faults=[], is_stale=False, **shown)

@@ -7,7 +7,8 @@ document.documentElement.classList.add("scripted");
 // `told` is the newest revision that the server spoke of, `shown` the one that what is shown was made at or after. One
 // request at a time brings the page up to `told`: it shares #main's turn (hx-sync) with the search, which goes first.
 // An answer may be older than what was told meanwhile, may fail, or may have had to give way: then it is asked again.
-let told = Number(document.body.dataset.revision), shown = told, kept = [];
+// Only a tab that is looked at listens: browsers open six connections to a server, and would load no seventh tab.
+let told = Number(document.body.dataset.revision), shown = told, kept = [], events = null;
 const LOOK_MS = 60000, AGAIN_MS = 2000;
 
 function follow() {
@@ -15,7 +16,8 @@ function follow() {
 }
 
 function listen() {
-  const events = new EventSource("/events");
+  if (events || document.hidden) return;
+  events = new EventSource("/events");
   events.addEventListener("change", (message) => {
     const state = JSON.parse(message.data);
     document.getElementById("gone").hidden = true;
@@ -24,7 +26,6 @@ function listen() {
     follow();
   });
   events.addEventListener("error", () => { document.getElementById("gone").hidden = false; });  // the browser connects again by itself
-  setInterval(() => { shown = -1; follow(); }, LOOK_MS);  // days pass, and Events are shown, without a change that is told
 }
 
 document.addEventListener("htmx:afterRequest", (event) => {
@@ -34,8 +35,14 @@ document.addEventListener("htmx:afterRequest", (event) => {
   else setTimeout(follow, AGAIN_MS);
 });
 document.addEventListener("htmx:historyRestore", () => { shown = -1; follow(); });
-document.addEventListener("visibilitychange", follow);
-window.addEventListener("DOMContentLoaded", () => { listen(); draw(document); });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) { events?.close(); events = null; } else { listen(); follow(); }
+});
+window.addEventListener("DOMContentLoaded", () => {
+  listen();
+  setInterval(() => { shown = -1; follow(); }, LOOK_MS);  // days pass, and Events are shown, without a change that is told
+  draw(document);
+});
 
 // What the reader has opened stays open, and what has the focus keeps it, when a part of the page is replaced.
 document.addEventListener("htmx:beforeSwap", (event) => {
