@@ -106,8 +106,8 @@ lint: venv ## Format, style, types, layers, generated files, lock
 	[ -z "$$failed" ] || { echo "error: not clean" >&2; exit 1; }
 
 .PHONY: bench
-bench: venv ## Throughput beside the bare API writes, memory, restart [N=1000; CHARGES=1: of the monthly charge; REPORTS=1]
-	@$(RUN) $(if $(CHARGES),tests.bench.charges,$(if $(REPORTS),tests.bench.reports,tests.bench)) -n $(N) $(ARGS)
+bench: venv ## Throughput beside the bare API writes, memory, restart [N=1000; CHARGES=1, REPORTS=1, DASHBOARD=1: of these]
+	@$(RUN) tests.bench$(if $(CHARGES),.charges,$(if $(REPORTS),.reports,$(if $(DASHBOARD),.dashboard))) -n $(N) $(ARGS)
 
 .PHONY: crds
 crds: venv ## Generate crds/ from operator/clientorg/api, and of the chart what is made from it and from manifests/

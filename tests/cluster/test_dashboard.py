@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import APIResponse, Browser, Page, Route, expect, sync_playwright
 
-from clientorg.cluster.resources import ORG_PLANS
+from clientorg.cluster.resources import ORG_PLANS, SUBSCRIPTIONS
+from clientorg.dashboard.endactions import MOST_CHARGES
+from clientorg.dashboard.reportpages import COLUMNS, TABLES
+from clientorg.domain.timestamps import rfc3339
 from tests.browser.chromium import ChromiumUnavailableError, find_chromium
 from tests.browser.dashboard import Dashboard, Visitor, running, visiting, write_kubeconfig
 from tests.browser.relay import Relay
-from tests.cluster import pointverbs
+from tests.cluster import pointverbs, portfolioverbs
+from tests.cluster._cli_support import set_clock
 from tests.cluster.conftest import _agencies
 from tests.cluster.operators import Operators
 from tests.cluster.verbs import Agency, Client
 from tests.controlplane.choose import Cluster
+from tests.controlplane.waiting import wait_until
 from tests.support import builders
 from tests.support.kube import Kube
 
@@ -33,6 +41,10 @@ PAGES: Final = (
     "/", "/clients", "/clients?q=nobody", "/clients/acme", "/approvals", "/points", "/points/replenish",
     "/clients/acme/pause", "/clients/acme/deactivate", "/clients/acme/reallocate?license=visitors&quantity=200",
     "/clients/acme/top-up?amount=500", "/clients/globex/approve", "/clients/nobody",
+    *(f"/reports/{table}" for table in TABLES), "/reports/recent?q=nobody", "/clients/hooli",
+    "/trends", "/trends?metric=calls", "/orders", "/orders/stark-1", "/clients/hooli/terminate",
+    "/clients/hooli/terminate?when=now", "/clients/hooli/terminate?when=date&at=2099-01-31T00:00",
+    "/clients/hooli/withdraw-termination",
 )  # fmt: skip
 SECONDS: Final = 60_000.0
 """What a busy machine may take, in milliseconds."""
@@ -87,6 +99,7 @@ def agency(cluster: Cluster, api: Kube, operators_of_session: Operators) -> Iter
             agency.client(name, plan="manual", requestedBy=SALES)
             Client(api, agency.name, name).expect_state_of("PendingApproval")
         pointverbs.purchase(agency, 5000)
+        portfolioverbs.fill(agency)
         yield agency
 
 
@@ -133,7 +146,7 @@ def test_every_page_is_accessible_in_every_language(manager: Visitor, language: 
         overflow = manager.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert overflow <= 0, (path, overflow)
         if PICTURES:
-            name = path.strip("/").partition("?")[0].replace("/", "-") or "overview"
+            name = re.sub(r"[^a-z0-9]+", "-", path.strip("/")) or "overview"
             manager.shoot(Path(PICTURES), f"{name}-{language}-{theme}")
     manager.complaints[:] = [text for text in manager.complaints if "404" not in text]  # the page that is not there
     manager.expect_no_complaints()
@@ -141,10 +154,32 @@ def test_every_page_is_accessible_in_every_language(manager: Visitor, language: 
     choose(manager.page, "en", "light")
 
 
-def confirm(page: Page) -> None:
-    """Press the button that carries it out, and see that it was."""
-    page.locator("#confirm").click()
-    expect(page.locator("#notice")).to_be_visible(timeout=SECONDS)
+W9: Final = {
+    *("total", "used", "assigned", "available", "assigned_weekly_change", "used_weekly_change", "usage_three_months"),
+    *("months_left", "auto_renew", "percent"),
+}
+
+
+def test_every_table_has_the_columns_of_w9_and_scrolls_in_its_box(manager: Visitor) -> None:
+    """Also in a window as narrow as a telephone's: the client stays in sight, and the page is no wider than it."""
+    page = manager.page
+    page.set_viewport_size({"width": 390, "height": 800})
+    for table, client in (("expiring", "hooli"), ("renewing", "umbrella"), ("low-allocation", "hooli"),
+                          ("over-limit", "umbrella"), ("recent", "umbrella")):  # fmt: skip
+        assert set(COLUMNS[table]) >= W9
+        manager.go(f"/reports/{table}")
+        row = page.locator("table.report tbody tr", has=page.locator(f"a[href='/clients/{client}']")).first
+        expect(row.locator("td")).to_have_count(len(COLUMNS[table]) + 2)
+        expect(row).to_contain_text(f"PO-2026-{client}")
+        assert page.locator("thead th").count() == len(COLUMNS[table]) + 3
+        box = page.locator("#live > .table-box")
+        assert box.evaluate("box => { box.scrollLeft = 9999; return box.scrollLeft }") > 0
+        seen, around = row.locator("th a").bounding_box(), box.bounding_box()
+        assert seen is not None
+        assert around is not None
+        assert around["x"] <= seen["x"] < seen["x"] + seen["width"] <= around["x"] + around["width"]
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    page.set_viewport_size({"width": 1360, "height": 900})
 
 
 def look_for_a_while(page: Page) -> None:
@@ -152,6 +187,13 @@ def look_for_a_while(page: Page) -> None:
     page.wait_for_function(
         "second => Math.floor(Date.now() / 1000) > second", arg=page.evaluate("Math.ceil(Date.now() / 1000)")
     )
+
+
+def confirm(page: Page) -> None:
+    """Read, press the button that carries it out, and see that it was: time alone changes nothing in what is agreed."""
+    look_for_a_while(page)
+    page.locator("#confirm").click()
+    expect(page.locator("#notice")).to_be_visible(timeout=SECONDS)
 
 
 def test_a_client_is_approved_and_another_rejected(manager: Visitor, agency: Agency) -> None:
@@ -256,11 +298,211 @@ def test_a_client_is_paused_resumed_deactivated_and_brought_back(manager: Visito
         if action == "deactivate":
             expect(page.get_by_text("Everything is deleted, for ever")).to_be_visible()
             page.locator("#reason").fill("the contract was not prolonged")
-            look_for_a_while(page)
         confirm(page)
         acme.expect_state_of(state)
         expect(page.locator(f".subtitle .state-{state.lower()}")).to_be_visible(timeout=SECONDS)
     manager.expect_no_complaints()
+
+
+def test_a_contract_is_ended_on_a_date_and_that_is_taken_back(manager: Visitor, agency: Agency) -> None:
+    """With the settlement shown and the consent recorded; what changed meanwhile is shown again, no field is lost."""
+    page, client = manager.page, agency.ready_client("initrode", licenses={"visitors": 40})
+    client.expect(lambda item: "nextCharge" in (item["status"].get("points") or {}), "have a next charge")
+    manager.go("/clients/initrode")
+    page.locator("#do-terminate").click()
+    page.locator("#at").fill("2098-01-31T18:00")
+    expect(page.locator("#preview")).to_contain_text("is made up from pool", timeout=SECONDS)
+    expect(page.locator("#preview tbody tr")).to_have_count(MOST_CHARGES + 3)
+    page.locator("#at").fill(_in_a_month("18:00"))
+    expect(page.locator("#preview .dates")).to_contain_text("Everything is deleted, for ever", timeout=SECONDS)
+    page.locator("#form").evaluate("form => form.noValidate = true")
+    page.locator("#confirm").click()
+    expect(page.locator("[role=alert]")).to_contain_text("recorded consent")
+    page.locator("#accepted_by").fill("Yuki Sato")
+    page.locator("#consent_text").fill("letter of 20 November")
+    client.ask_for(visitors=50)
+    client.expect_granted(visitors=50)
+    page.locator("#confirm").click()
+    expect(page.locator("[role=alert]")).to_contain_text("changed meanwhile")
+    assert "termination" not in client.read()["spec"]
+    confirm(page)
+    found = client.read()["spec"]["termination"]
+    assert found["time"] == _in_a_month("18:00:00Z")
+    assert (found["consent"]["acceptedBy"], found["consent"]["text"]) == ("Yuki Sato", "letter of 20 November")
+    page.locator("#do-withdraw-termination").click(timeout=SECONDS)
+    expect(page.locator("#preview")).to_contain_text("the contract goes on")
+    confirm(page)
+    assert "termination" not in client.read()["spec"]
+    manager.complaints.clear()  # the browser tells of the 409 and the 422
+
+
+def test_a_contract_is_ended_now(manager: Visitor, agency: Agency) -> None:
+    """What cannot be taken back says so; the page of the client follows, and nothing is left to be done."""
+    page, client = manager.page, agency.ready_client("hashtag")
+    manager.go("/clients/hashtag/terminate")
+    page.locator("#when-now").check()
+    expect(page.locator("#preview .message-warn")).to_contain_text("no way back", timeout=SECONDS)
+    page.locator("#accepted_by").fill("yuki@hashtag.example")
+    page.locator("#accepted_time").fill("2026-01-20T09:00")
+    page.locator("#consent_text").fill("by telephone")
+    confirm(page)
+    client.expect_state_of("Terminated")
+    assert client.read()["spec"]["termination"]["consent"]["acceptedTime"] == "2026-01-20T09:00:00Z"
+    expect(page.locator(".subtitle .state-terminated")).to_be_visible(timeout=SECONDS)
+    expect(page.locator("#do-terminate")).to_have_count(0)
+    manager.expect_no_complaints()
+
+
+def _in_a_month(time: str) -> str:
+    return f"{(datetime.now(UTC) + timedelta(days=30)).date()}T{time}"
+
+
+def test_a_client_is_set_up_from_its_order(manager: Visitor, agency: Agency) -> None:
+    """In one step, under a name that can be chosen, and once."""
+    page = manager.page
+    agency.create(portfolioverbs.order(agency, "wayne-1", "Wayne Enterprises"))
+    manager.go("/orders")
+    page.locator("#set-up-wayne-1").click(timeout=SECONDS)
+    expect(page.locator("#name")).to_have_value("wayne-enterprises")
+    page.locator("#name").fill("wayne")
+    expect(page.locator("#preview .code")).to_have_text("wayne", timeout=SECONDS)
+    confirm(page)
+    assert page.url == f"{manager.origin}/clients/wayne"
+    client = Client(agency.kube, agency.name, "wayne")
+    client.expect_granted(visitors=30)
+    assert client.read()["spec"]["requestedBy"] == MANAGER
+    assert agency.kube.get(SUBSCRIPTIONS, "wayne-1", agency.name)["spec"]["clientRef"] == {"name": "wayne"}
+    expect(page.locator("#h-subscriptions").locator("..")).to_contain_text("PO-wayne-1", timeout=SECONDS)
+    manager.expect_no_complaints()
+    page.goto(f"{manager.origin}/orders/wayne-1")
+    expect(page.locator("[role=alert]")).to_contain_text("is set up already")
+    manager.go("/orders")
+    expect(page.locator("#set-up-wayne-1")).to_have_count(0)
+    manager.complaints.clear()  # the browser tells of the 422
+
+
+WATCHED: Final = """
+window.setInterval = () => 0;  // the look that comes every minute must not be what helps
+window.EventSource = class extends EventSource {
+  constructor(address) {
+    super(address);
+    this.addEventListener("change", (message) => { window.told = JSON.parse(message.data).revision; });
+  }
+};
+"""
+
+
+@contextmanager
+def watched(manager: Visitor) -> Iterator[Page]:
+    """Another tab of the manager's, in which `told` is the newest revision that it has heard of."""
+    page = manager.context.new_page()
+    page.add_init_script(WATCHED)
+    yield page
+    page.close()
+
+
+class Held:
+    """Answers to requests of a page for a path, fetched and held back until they are let go, the last one first."""
+
+    def __init__(self, page: Page, path: str) -> None:
+        self.page = page
+        self._answers: list[tuple[Route, APIResponse]] = []
+        self._is_over = False
+        page.route(lambda address: urlsplit(address).path == path, self._hold)
+
+    def _hold(self, route: Route) -> None:
+        if self._is_over:
+            route.continue_()
+        else:
+            self._answers.append((route, route.fetch()))
+
+    def expect_one(self) -> None:
+        """Wait until there is one."""
+        wait_until(lambda: self.page.evaluate("1") and self._answers, SECONDS / 1000, "the page to ask")
+
+    def let_go(self) -> None:
+        """Give the page all of them."""
+        self._is_over = True
+        for route, answer in reversed(self._answers):
+            route.fulfill(response=answer)
+
+
+def hear_of(page: Page, change: Callable[[], object]) -> None:
+    """Make a change, and wait until the page has been told of it."""
+    before = page.evaluate("window.told")
+    change()
+    page.wait_for_function("before => window.told > before", arg=before, timeout=SECONDS)
+
+
+def test_a_change_during_a_refresh_is_shown_as_well(manager: Visitor, agency: Agency) -> None:
+    """The answer that was under way says nothing of it; htmx drops a second request of an element it has replaced."""
+    acme = active(agency)
+    with watched(manager) as page:
+        page.goto(manager.origin + "/clients/acme")
+        page.wait_for_function("window.told !== undefined")
+        held = Held(page, "/clients/acme")
+        acme.edit(displayName="Acme First")
+        held.expect_one()
+        hear_of(page, lambda: acme.edit(displayName="Acme Second"))
+        held.let_go()
+        expect(page.locator("h1")).to_have_text("Acme Second", timeout=SECONDS)
+
+
+def test_a_refresh_that_failed_is_tried_again(manager: Visitor, agency: Agency) -> None:
+    """An API server that did not answer once does not leave the page as it was until something else changes."""
+    acme = active(agency)
+    with watched(manager) as page:
+        page.goto(manager.origin + "/clients/acme")
+        page.wait_for_function("window.told !== undefined")
+        failed: list[Route] = []
+
+        def fail(route: Route) -> None:
+            failed.append(route)
+            route.fulfill(status=502, body="no")
+
+        page.route(lambda address: urlsplit(address).path == "/clients/acme", fail, times=1)
+        acme.edit(displayName="Acme Third")
+        wait_until(lambda: page.evaluate("1") and failed, SECONDS / 1000, "the page to ask")
+        expect(page.locator("h1")).to_have_text("Acme Third", timeout=SECONDS)
+
+
+def test_a_search_is_not_lost_to_a_refresh(manager: Visitor, agency: Agency) -> None:
+    """What was typed is what is listed, whichever answer comes first."""
+    acme = active(agency)
+    with watched(manager) as page:
+        page.goto(manager.origin + "/clients")
+        page.wait_for_function("window.told !== undefined")
+        held = Held(page, "/clients")
+        page.locator("#q").fill("acme")
+        held.expect_one()
+        hear_of(page, lambda: acme.edit(displayName="Acme Fourth"))
+        held.let_go()
+        expect(page.locator("tbody .client-title")).to_have_text(["Acme Fourth"], timeout=SECONDS)
+
+
+BEHIND: Final = """
+let hidden = false;
+Object.defineProperty(document, "hidden", { get: () => hidden });
+window.turn = (away) => { hidden = away; document.dispatchEvent(new Event("visibilitychange")); };
+"""
+"""A tab that can be brought behind another one, which a browser without a screen does with none."""
+
+
+def test_many_tabs_can_be_open(manager: Visitor, agency: Agency) -> None:
+    """Browsers open six connections to a server: tabs behind another one hold none, and catch up later."""
+    acme, tabs = active(agency), []
+    try:
+        for _ in range(8):
+            tabs.append(manager.context.new_page())
+            tabs[-1].add_init_script(BEHIND)
+            tabs[-1].goto(manager.origin + "/clients/acme")
+            tabs[-1].evaluate("turn(true)")
+        acme.edit(displayName="Acme of many tabs")
+        tabs[0].evaluate("turn(false)")
+        expect(tabs[0].locator("h1")).to_have_text("Acme of many tabs", timeout=SECONDS)
+    finally:
+        for tab in tabs:
+            tab.close()
 
 
 def test_a_list_is_searched_filtered_and_left_by_keyboard(manager: Visitor) -> None:
@@ -283,6 +525,26 @@ def test_a_list_is_searched_filtered_and_left_by_keyboard(manager: Visitor) -> N
     expect(page.locator("#main")).to_be_focused()
 
 
+def test_a_list_by_status_follows_the_clock(
+    browser: Browser, agency: Agency, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A subscription ends without any object being changed: who looks then finds it among those that have expired."""
+    folder = tmp_path_factory.mktemp("clock")
+    clock = folder / "now"
+    set_clock(clock, rfc3339(datetime.now(UTC)))
+    kubeconfig = write_kubeconfig(agency.kube.access, SUPPORT, folder / "kubeconfig")
+    with (
+        running(kubeconfig, agency.name, folder, CLIENTORG_DEV_CLOCK=str(clock)) as dashboard,
+        visiting(browser, dashboard) as visitor,
+    ):
+        rows = visitor.page.locator("tbody .client-name")
+        visitor.go("/clients?status=Expired")
+        expect(visitor.page.locator("#live .empty")).to_be_visible(timeout=SECONDS)
+        set_clock(clock, rfc3339(datetime.now(UTC) + timedelta(days=50)))
+        visitor.go("/clients?status=Expired")
+        expect(rows).to_have_text(["hooli"], timeout=SECONDS)
+
+
 def test_a_lost_watch_is_told_and_recovered(
     browser: Browser, agency: Agency, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -294,8 +556,10 @@ def test_a_lost_watch_is_told_and_recovered(
         with running(kubeconfig, agency.name, folder) as dashboard, visiting(browser, dashboard) as visitor:
             page = visitor.page
             visitor.go("/clients/acme")
-            for action in ("reallocate", "top-up", "pause", "deactivate"):
+            for action in ("reallocate", "top-up", "pause", "deactivate", "terminate"):
                 expect(page.locator(f"#do-{action}")).to_have_attribute("aria-disabled", "true")
+            visitor.go("/orders")
+            expect(page.locator("#set-up-stark-1")).to_have_attribute("aria-disabled", "true")
             visitor.go("/clients/acme/pause")
             expect(page.locator("#confirm")).to_be_disabled()
             expect(page.locator("#no-right")).to_contain_text("patch clientorgs.clientorg.dev")

@@ -61,6 +61,7 @@ def test_a_trial_expires_is_extended_converted_renews_and_is_suspended_until_it_
 
     clock.set(datetime(2026, 12, 2, tzinfo=UTC))
     trial.expect_state("ExpiringSoon")
+    acme.expect_message("trial-ending", ends="2026-12-09T00:00:00Z")
     clock.set(datetime(2026, 12, 9, tzinfo=UTC))
     acme.expect_state("Paused", "TrialExpired")
     expect_standing(acme, "Expired")

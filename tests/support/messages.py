@@ -81,6 +81,7 @@ PARAMS: Final[Mapping[NotificationKind, tuple[dict[str, str], ...]]] = {
     NotificationKind.PAYMENT_LINK: (
         {"expires": "2026-12-21T01:05:00Z", "url": "https://pay.sakura.example/setup?org=7k2m9q4xta&token=eyJ0eXAi"},
     ),
+    NotificationKind.TRIAL_ENDING: ({"ends": "2026-12-25T15:00:00Z"},),
     NotificationKind.POINTS_RESTORED: ({"balance": "120000"}, {"balance": "4000", "threshold": "100000"}),
 }
 """Params of each kind; the first of each is the usual one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from clientorg.cli.decision import (
 )
 from clientorg.cli.decision import document as decision_document
 from clientorg.cli.exits import NotReachedError
+from clientorg.dashboard.stateactions import decision_agreement
 from clientorg.domain.approval import objection
 from clientorg.errors import InputError
 from tests.unit.cli_builders import client, granted, pool, ready
@@ -308,3 +309,11 @@ def test_a_rejection_is_done_when_it_is_recorded() -> None:
 def test_what_waiting_cannot_bring_ends_the_wait(item: Json | None) -> None:
     with pytest.raises(NotReachedError):
         is_reached(Choice.APPROVE, "acme", "uid-acme-0123", item)
+
+
+@pytest.mark.parametrize("choice", list(Choice))
+def test_what_is_agreed_to_in_the_dashboard_does_not_move_while_it_is_read(choice: Choice) -> None:
+    """Neither how long the client has waited nor that it is late by now, which days alone change."""
+    read = view(choice)
+    assert decision_agreement(replace(read, now=NOW + timedelta(days=30))) == decision_agreement(read)
+    assert decision_agreement(replace(read, user="carol")) != decision_agreement(read)

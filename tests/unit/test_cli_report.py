@@ -17,7 +17,7 @@ import yaml
 from clientorg.cli.options import Target
 from clientorg.cli.reportflags import Output
 from clientorg.cli.session import Session, Warnings
-from clientorg.cli.setup import client_of, name_of
+from clientorg.cli.setupflow import client_of, name_of
 from clientorg.cluster.resources import CLIENT_ORGS, ORG_PLANS, SUBSCRIPTIONS
 from clientorg.errors import InputError
 from tests.support.builders import invoice, subscription

@@ -163,6 +163,15 @@ def test_who_has_ended_stays_in_lists_greyed(state: str, greyed: bool, wide: boo
     ]
 
 
+def test_wide_rows_and_csv_show_the_derived_statuses() -> None:
+    """As the operator wrote them, the most urgent first (row W1)."""
+    row = client_row(client(status={**granted(visitors=500), "standing": ["OverLimit", "ExpiringSoon"]}))
+    cells = row_cells(row, NOW, wide=True, namespaces=False)
+    assert dict(zip(header(wide=True, namespaces=False), cells, strict=True))["STATUS"].text == "OverLimit,ExpiringSoon"
+    (found,) = csv.DictReader(io.StringIO(csv_text([row])))
+    assert found["statuses"] == "OverLimit ExpiringSoon"
+
+
 def test_wide_rows_show_users_balance_and_the_end() -> None:
     status = {
         **granted(visitors=500),

@@ -29,6 +29,7 @@ from clientorg.cli.termination import (
     wanted_termination,
 )
 from clientorg.cli.terminationpreview import document, lines
+from clientorg.dashboard.endactions import agreement
 from clientorg.domain.billing import BillingTerms
 from clientorg.domain.merge_patch import merge_patch
 from clientorg.domain.points import suspension
@@ -403,3 +404,17 @@ def test_it_is_done_when_the_status_of_this_version_says_so(mode: Mode, item: Js
 def test_what_waiting_cannot_bring_ends_the_wait(mode: Mode, item: Json | None) -> None:
     with pytest.raises(NotReachedError):
         is_reached(view(mode), WRITTEN, item)
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_what_is_agreed_to_in_the_dashboard_does_not_move_while_it_is_read(mode: Mode) -> None:
+    """A consent without a time is of the moment of writing, and an end that is now begins then: neither is news."""
+    read = view(mode, consent=None if mode is Mode.WITHDRAW else Consent("", ""))
+    assert agreement(replace(read, now=NOW + timedelta(seconds=90))) == agreement(read)
+    if mode is not Mode.WITHDRAW:
+        assert agreement(replace(read, consent=CONSENT)) == agreement(read)
+        assert agreement(replace(read, client=charged(700))) != agreement(read)
+    if mode is Mode.NOW:
+        assert agreement(replace(read, now=NOW + timedelta(days=1))) != agreement(read)
+    if mode is Mode.SCHEDULE:
+        assert agreement(replace(read, at=END + timedelta(hours=1))) != agreement(read)

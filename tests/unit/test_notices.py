@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from clientorg.api.clientorg import WantedState
+from clientorg.api.notifications import Channel
 from clientorg.domain.allocation import Holder, Waiting
 from clientorg.domain.decision import decide
 from clientorg.domain.lifecycle import deactivate
-from clientorg.domain.messages import Notice, new_entry
-from clientorg.domain.notices import as_of, notices
+from clientorg.domain.messages import Notice, from_status, new_entry, to_status
+from clientorg.domain.notices import as_of, notices, trial_key, without_outdated
 from clientorg.domain.records import deactivation_json
 from tests.unit.life_model import NOON, TERMS, facts_of, situation
 
@@ -103,3 +104,49 @@ def test_resumed_client_is_told_that_its_balance_is_well_where_that_was_why(
     (notice,) = notices({"state": "Paused", "pauseReasons": was, "outbox": [DELIVERED]}, facts, decision, NOON)
 
     assert (notice.kind.value, notice.params) == ("resumed", params)
+
+
+# -- a trial ends ------------------------------------------------------------------------------------------------------
+
+TRIAL_ENDS = NOON + timedelta(days=7)
+NEAR = ["ExpiringSoon", "Trial"]
+
+
+def of_a_trial(before: dict[str, Any], ends: datetime | None, state: WantedState = WantedState.ACTIVE) -> list[str]:
+    """Keys of what is told of a client that works, about the end of its trial."""
+    decision = decide(situation(state=state))
+    facts = facts_of(decision, state, trial_ends=ends)
+    found = notices({"state": "Active", "outbox": [DELIVERED]} | before, facts, decision, NOON)
+    return [notice.key for notice in found if notice.kind.value == "trial-ending"]
+
+
+def written(ends: datetime) -> dict[str, Any]:
+    """The message as the outbox has it while no channel has taken it."""
+    entry = new_entry(trial_key(ends), "trial-ending", {"ends": ends}, NOON, [Channel.MAIL])
+    return to_status((entry,))[0]
+
+
+def test_the_end_of_a_trial_is_told_once_when_it_comes_near() -> None:
+    assert of_a_trial({"standing": ["Trial"]}, TRIAL_ENDS) == [trial_key(TRIAL_ENDS)]
+    assert of_a_trial({"standing": NEAR, "outbox": [written(TRIAL_ENDS)]}, TRIAL_ENDS) == []
+    assert of_a_trial({"standing": NEAR}, TRIAL_ENDS) == [], "the outbox has made room since"
+    assert of_a_trial({"standing": ["Trial"]}, None) == []
+
+
+def test_an_end_that_moves_by_some_days_is_told_anew() -> None:
+    later = TRIAL_ENDS + timedelta(days=2)
+    before = {"standing": NEAR, "outbox": [written(TRIAL_ENDS)]}
+    assert of_a_trial(before, later) == [trial_key(later)]
+
+
+def test_the_end_of_a_trial_is_not_told_of_a_client_that_leaves() -> None:
+    assert of_a_trial({"standing": ["Trial"]}, TRIAL_ENDS, WantedState.DEACTIVATED) == []
+    assert of_a_trial({"standing": ["Trial"], **EXECUTED}, TRIAL_ENDS) == []
+
+
+@pytest.mark.parametrize(
+    ("ends", "waits"), [(TRIAL_ENDS, True), (TRIAL_ENDS + timedelta(days=2), False), (None, False)]
+)
+def test_an_end_that_is_not_true_any_more_is_not_sent(ends: datetime | None, waits: bool) -> None:
+    outbox = from_status([written(TRIAL_ENDS)])
+    assert bool(without_outdated(outbox, None, None, ends)) == waits

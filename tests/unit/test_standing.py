@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from clientorg.api.clientorg import ClientStatus, OrgState
 from clientorg.api.subscription import InvoiceState, SubscriptionType
 from clientorg.domain.subscription import Attention, Invoice, Subscription
-from clientorg.domain.subscription_standing import Standing, next_standing, order_statuses, statuses
+from clientorg.domain.subscription_standing import Standing, next_standing, order_statuses, statuses, trial_ends
 from tests.support.install import ROOT
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -120,6 +120,24 @@ def test_statuses_change_only_when_it_is_foretold(found: list[Subscription], act
         assert then > now
         assert statuses(standing, then - timedelta(seconds=1), TERMS) == statuses(standing, now, TERMS)
         now = then
+
+
+@pytest.mark.parametrize(
+    ("texts", "ends"),
+    [
+        (["Trial 2026-11-20 14d"], "2026-12-04"),
+        (["Trial 2026-11-25 14d"], None),  # on 9 December: not within seven days
+        (["Trial 2026-11-01 14d"], None),  # over
+        (["Trial 2026-11-20 14d", "Paid 2026-12-04 12m"], None),  # bought, from its end on
+        (["Trial 2026-11-20 14d", "Trial 2026-11-25 30d"], None),  # another one goes on
+        (["Trial 2026-11-20 14d", "Paid 2026-01-01 1m"], "2026-12-04"),  # what was bought before is over
+        (["Paid 2026-01-01 11m"], None),
+        ([], None),
+    ],
+)
+def test_the_end_of_a_trial_is_near_unless_something_follows_it(texts: list[str], ends: str | None) -> None:
+    found = trial_ends([subscription(text, name=str(index)) for index, text in enumerate(texts)], NOW, TERMS)
+    assert (None if found is None else found.date().isoformat()) == ends
 
 
 @given(st.lists(some_subscriptions, max_size=3))

@@ -56,6 +56,7 @@ class NotificationKind(StrEnum):
     POINTS_SHORT = "points-short"
     POINTS_RESTORED = "points-restored"
     PAYMENT_LINK = "payment-link"
+    TRIAL_ENDING = "trial-ending"
 
 
 class Channel(StrEnum):

@@ -331,7 +331,7 @@ class SubscriptionTerms(ApiModel):
         default=90, description="Days before the end of a subscription at which it is ExpiringSoon. Absent means 90."
     )
     trial_ending_days: Annotated[int, Field(ge=0, le=3650)] = Field(
-        default=7, description="The same for a trial. Absent means 7."
+        default=7, description="The same for a trial; its contact is told then. Absent means 7."
     )
     inactive_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         default=30,

@@ -56,8 +56,8 @@ def header(*, wide: bool, namespaces: bool) -> list[str]:
 
 
 _WIDE = (
-    *("DISPLAY NAME", "POOL", "ORG ID", "WORKSPACE", "CONTACT", "TAGS", "USERS", "BALANCE", "QUEUE", "ENDS"),
-    *("PURGE AFTER", "MESSAGE"),
+    *("DISPLAY NAME", "STATUS", "POOL", "ORG ID", "WORKSPACE", "CONTACT", "TAGS", "USERS", "BALANCE", "QUEUE"),
+    *("ENDS", "PURGE AFTER", "MESSAGE"),
 )
 _ENDED = ("Terminated", "Purged")
 """States of clients that stay in lists, greyed (FEATURES S11)."""
@@ -80,6 +80,7 @@ def row_cells(row: ClientRow, now: datetime, *, wide: bool, namespaces: bool) ->
     if wide:
         shown += [
             row.display_name or "-",
+            ",".join(row.statuses) or "-",
             row.pool or "-",
             row.org_id or "-",
             row.workspace or "-",
@@ -128,6 +129,7 @@ CSV_COLUMNS = (
     "percentUsed",
     "deactivatedSince",
     "purgeAfter",
+    "statuses",
 )
 
 
@@ -172,5 +174,6 @@ def _csv_row(row: ClientRow, names: Sequence[str]) -> list[str | int | None]:
         row.percent,
         rfc3339(row.deactivated_since) if row.deactivated_since else None,
         rfc3339(row.purge_after) if row.purge_after else None,
+        " ".join(row.statuses),
         *licenses,
     ]

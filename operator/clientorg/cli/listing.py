@@ -121,7 +121,8 @@ async def list_clients(
 ) -> None:
     """List clients with their state and licenses.
 
-    Shows plan, licenses used, granted and remaining; -o wide adds contact, workspace and what the operator says.
+    Shows plan, licenses used, granted and remaining; -o wide adds the derived statuses (as ExpiringSoon), contact,
+    workspace and what the operator says.
     """
     from clientorg.api.clientorg import OrgState
 

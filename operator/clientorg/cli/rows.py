@@ -76,6 +76,8 @@ class ClientRow:
     balance: int | None = None
     ends: datetime | None = None
     """When the contract ends, or ended."""
+    statuses: tuple[str, ...] = ()
+    """What the operator derives from subscriptions and use (row W1), the most urgent first."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -171,6 +173,7 @@ def client_row(item: Json) -> ClientRow:
         users_used=users.get("used"),
         balance=status_points(item).get("balance"),
         ends=timestamp(termination.get("executedTime") or termination.get("scheduledTime")),
+        statuses=tuple(status.get("standing") or ()),
     )
 
 

@@ -99,7 +99,7 @@ async def terminate(target: Target, wish: Wish) -> None:
     """
     async with connect(target) as session:
         session.warnings.muted_policies.add(LICENSE_WARNINGS)  # what ends needs no licenses
-        view = await _look(session, wish)
+        view = await look(session, wish)
         if not view.is_unchanged:
             changes = [(view.client, termination_patch(view))]
             guard(changes, force=wish.force, dry_run=wish.dry_run, output=wish.output)
@@ -115,7 +115,7 @@ async def terminate(target: Target, wish: Wish) -> None:
             await _wait(session, wish, view, client, wish.wait_seconds)
 
 
-async def _look(session: Session, wish: Wish) -> View:
+async def look(session: Session, wish: Wish) -> View:
     """The client and what the preview needs; raises InputError where it cannot be."""
     from clientorg.cluster.resources import CLIENT_ORGS, ORG_PLANS, QUOTA_POOLS
 
@@ -162,18 +162,18 @@ async def _write(session: Session, wish: Wish, view: View) -> tuple[View, Json]:
     """Write onto the very version that was judged; a client that changed meanwhile is judged anew."""
     from clientorg.cluster.resources import CLIENT_ORGS
 
-    uid, agreed = view.row.uid, _substance(view)
+    uid, agreed = view.row.uid, substance(view)
     for attempt in range(TRIES):
         if view.row.uid != uid:
             raise ClientOrgError(f"{wish.name} was deleted and created anew meanwhile; it was not changed")
         if view.is_unchanged:
             _tell_unchanged(wish)
             return view, view.client
-        if _substance(view) != agreed:
+        if substance(view) != agreed:
             _show(wish, view)
             if wish.ask and not confirm(_question(wish)):
                 raise InputError(f"{wish.name} was not changed")
-            agreed = _substance(view)
+            agreed = substance(view)
         if wish.dry_run is DryRun.CLIENT:
             _check_by_model(view)
             client = view.client
@@ -186,7 +186,7 @@ async def _write(session: Session, wish: Wish, view: View) -> tuple[View, Json]:
             except ConflictError:
                 if attempt == TRIES - 1:
                     raise
-                view = await _look(session, wish)
+                view = await look(session, wish)
                 continue
         _tell_written(wish, view)
         return view, client
@@ -203,7 +203,7 @@ def _check_by_model(view: View) -> None:
         raise InputError("\n  ".join(found))
 
 
-def _substance(view: View) -> Json:
+def substance(view: View) -> Json:
     """What a person agreed to; what runs, and what else the status says, changes all the time."""
     return {key: value for key, value in document(view).items() if key not in ("stops", "state")}
 

@@ -63,7 +63,7 @@ class Finisher:
         for channel in Channel:
             if channel not in channels:
                 outbox = box.switch_off(outbox, channel)
-        outbox = without_outdated(outbox, facts.deactivation, decision.reminder)
+        outbox = without_outdated(outbox, facts.deactivation, decision.reminder, facts.trial_ends)
         after = contract_json(facts)
         outbox = without_untrue(outbox, after)
         suspends = facts.points.suspends if facts.points is not None else None

@@ -18,7 +18,7 @@ from clientorg.domain.client_facts import Facts
 from clientorg.domain.client_status import state_of
 from clientorg.domain.snapshots import LicenseSample, MetricSample, Sample
 from clientorg.domain.subscription import Attention, Subscription, counting, overdue, term_at
-from clientorg.domain.subscription_standing import Standing, is_trial_over, next_standing, statuses
+from clientorg.domain.subscription_standing import Standing, is_trial_over, next_standing, statuses, trial_ends
 from clientorg.domain.timestamps import parse_time
 
 Json = dict[str, Any]
@@ -95,7 +95,12 @@ def portfolio_facts(
         trends = snapshots.take(trends, week, _sample(plan, facts, reports, now))
     standing, inactive = _standing(facts, obligations), plan.template.spec.subscriptions.inactive_days
     attention = attention_of(plan.template.spec, plan.template.terms.time_zone)
-    facts = replace(facts, trends=trends, standing=statuses(standing, now, attention, inactive))
+    facts = replace(
+        facts,
+        trends=trends,
+        standing=statuses(standing, now, attention, inactive),
+        trial_ends=trial_ends(obligations.subscriptions, now, attention),
+    )
     times = [next_standing(standing, now, attention, inactive)]
     if facts.deactivation is None:
         times.append(snapshots.next_sunday(now))

@@ -25,8 +25,8 @@ from clientorg.dashboard.forms import (
     check_not_in_git,
     check_right,
     fingerprint,
+    form_or_address,
     is_preview,
-    read_form,
     refused,
     text_or_none,
 )
@@ -37,20 +37,13 @@ from clientorg.errors import ClientOrgError, ConflictError
 Json = dict[str, Any]
 
 
-async def _fields(view: View) -> Mapping[str, str]:
-    """Of a posted form, or of the address while a preview is asked for."""
-    if view.request.method == "POST":
-        return await read_form(view)
-    return {key: value for key, value in view.query.items() if isinstance(value, str)}
-
-
 # -- licenses ---------------------------------------------------------------------------------------------------------
 
 
 async def reallocate(request: Request) -> Response:
     """GET and POST /clients/{name}/reallocate."""
     view, name = await View.of(request), request.path_params["name"]
-    session, fields = view.board.session, await _fields(view)
+    session, fields = view.board.session, await form_or_address(view)
     client = await session.api.get(CLIENT_ORGS, session.namespace, name)
     pool = await read_or_none(session, QUOTA_POOLS, client_row(client).pool)
     license_name = fields.get("license") or _first_license(client)
@@ -113,7 +106,7 @@ async def top_up(request: Request) -> Response:
     The transaction's name is made with the form: a form that is sent twice moves the points once.
     """
     view, name = await View.of(request), request.path_params["name"]
-    session, fields = view.board.session, await _fields(view)
+    session, fields = view.board.session, await form_or_address(view)
     client = await session.api.get(CLIENT_ORGS, session.namespace, name)
     row = client_row(client)
     shown: Json = {

@@ -22,6 +22,8 @@ from clientorg.dashboard import (
     approvalpages,
     clientlist,
     clientpage,
+    endactions,
+    orderpages,
     overview,
     pointpages,
     reportpages,
@@ -59,7 +61,11 @@ def make_app(house: House) -> Starlette:
                 Route(f"/clients/{{name}}/{action}", partial(stateactions.state, action=action), methods=both)
                 for action in Action
             ),
+            Route("/clients/{name}/terminate", endactions.terminate, methods=both),
+            Route("/clients/{name}/withdraw-termination", endactions.withdraw, methods=both),
             Route("/approvals", approvalpages.show),
+            Route("/orders", orderpages.show),
+            Route("/orders/{name}", orderpages.set_up, methods=both),
             Route("/points", pointpages.ledger),
             Route("/points/replenish", pointpages.replenish, methods=both),
             Route("/reports", reportpages.first),

@@ -107,6 +107,15 @@ class Board:
         """Whether clients are still being listed."""
         return not self.clients.synced.is_set()
 
+    @property
+    def orders(self) -> list[Json]:
+        """Subscriptions that have no client yet."""
+        return self.kept(
+            "orders",
+            self.subscriptions.revision,
+            lambda: [item for item in self.subscriptions.values() if not item["spec"].get("clientRef")],
+        )
+
     def watch(self, shelf: Shelf[Any]) -> None:
         """Begin to keep a shelf, if nobody did."""
         name = shelf.resource.plural

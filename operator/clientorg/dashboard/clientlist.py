@@ -22,7 +22,8 @@ async def show(request: Request) -> Response:
     view = await View.of(request)
     board, wish = view.board, wanted(view.query)
     outlook = await (outlook_of(view) if wish.portfolio.is_narrow else outlook_soon(view))
-    key = (board.clients.revision, board.subscriptions.revision, wish.key)
+    as_of = outlook.portfolio.as_of if outlook is not None and wish.portfolio.is_narrow else None  # statuses pass
+    key = (board.clients.revision, board.subscriptions.revision, as_of, wish.key)
     found = board.kept(
         "list", key, lambda: matching(board.clients.values(), wish, outlook.portfolio if outlook else None)
     )

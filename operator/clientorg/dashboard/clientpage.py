@@ -111,11 +111,13 @@ def actions_for(row: ClientRow, client: Json) -> list[str]:
         return ["approve", "reject"]
     if row.state in _FINAL:
         return []
-    wanted = (client.get("spec") or {}).get("state") or "Active"
+    spec = client.get("spec") or {}
+    wanted = spec.get("state") or "Active"
+    ends = [*(["withdraw-termination"] if spec.get("termination") else []), "terminate"]
     if wanted == "Deactivated":
-        return [Action.REACTIVATE.value]
+        return [Action.REACTIVATE.value, *ends]
     change = Action.RESUME if wanted == "Paused" else Action.PAUSE
-    return ["reallocate", "top-up", change.value, Action.DEACTIVATE.value]
+    return ["reallocate", "top-up", change.value, Action.DEACTIVATE.value, *ends]
 
 
 def _timeline(facts: Facts, view: View) -> list[Entry]:

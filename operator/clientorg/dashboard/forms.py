@@ -1,7 +1,7 @@
 """What all actions share: a form of the session's own, an agreement to what was shown, and no double writes.
 
 A preview carries a fingerprint of what it shows. What is confirmed is looked at once more, and carried out only if it
-would still do the same; else it is shown anew.
+would still do the same; else it is shown anew. Nothing in it may move on with the clock alone while a person reads.
 """
 
 from __future__ import annotations
@@ -45,6 +45,18 @@ async def read_form(view: View) -> Mapping[str, str]:
     if not view.house.keys.opens(view.request, fields.get(FORM_FIELD, "")):
         raise RefusedFormError
     return fields
+
+
+async def form_or_address(view: View) -> Mapping[str, str]:
+    """The fields of a posted form, or of the address while a preview is asked for."""
+    if view.request.method == "POST":
+        return await read_form(view)
+    return {key: value for key, value in view.query.items() if isinstance(value, str)}
+
+
+def day_of(moment: str) -> str:
+    """Of an RFC 3339 time."""
+    return moment.partition("T")[0]
 
 
 def fingerprint(shown: object) -> str:

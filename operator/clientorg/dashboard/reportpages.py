@@ -21,19 +21,18 @@ from clientorg.reports.portfolio_trends import declared_metrics, metric_rows, pe
 
 TABLES = ("recent", "expiring", "renewing", "low-allocation", "over-limit", "performance")
 PAGE_SIZE = 50
+_W9 = (
+    *("total", "used", "assigned", "available", "assigned_weekly_change", "used_weekly_change"),
+    *("usage_three_months", "months_left", "auto_renew", "percent"),
+)
 COLUMNS = {
-    "recent": ("days_since", "total", "used", "assigned", "available"),
-    "expiring": ("days_until", "ends", "total", "used", "assigned", "available", "months_left", "auto_renew"),
-    "renewing": ("days_until", "ends", "total", "used", "assigned", "available", "months_left", "auto_renew"),
-    "low-allocation": (
-        *("total", "assigned", "used", "available", "percent", "assigned_weekly_change", "used_weekly_change"),
-        *("usage_three_months", "months_left"),
-    ),
-    "over-limit": (
-        *("total", "used", "over_by", "percent", "used_weekly_change", "usage_three_months", "runway_months"),
-    ),
+    "recent": ("days_since", *_W9),
+    "expiring": ("days_until", "ends", *_W9),
+    "renewing": ("days_until", "ends", *_W9),
+    "low-allocation": ("days_until", *_W9),
+    "over-limit": ("days_until", "over_by", *_W9, "runway_months"),
 }
-"""Beside client, subscription and product: the columns that a table is about, of those of row W9."""
+"""Beside client, subscription and product: every column of row W9, and what the table is about besides."""
 
 
 def _rows(found: Outlook, table: str) -> Sequence[LicenseRow]:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from clientorg.cluster.resources import CLIENT_ORGS, ORG_APPROVALS, POINT_TRANSACTIONS, Resource
+from clientorg.cluster.resources import CLIENT_ORGS, ORG_APPROVALS, POINT_TRANSACTIONS, SUBSCRIPTIONS, Resource
 from clientorg.cluster.rest import Api
 from clientorg.errors import ClientOrgError
 
@@ -31,7 +31,9 @@ CHANGE_CLIENTS: Final = Right(CLIENT_ORGS, ("patch",))
 DECIDE: Final = Right(ORG_APPROVALS, ("create",))
 TOP_UP: Final = Right(POINT_TRANSACTIONS, ("create", "top-up"))
 WITHDRAW: Final = Right(POINT_TRANSACTIONS, ("create", "withdraw"))
-ALL: Final = (CHANGE_CLIENTS, DECIDE, TOP_UP, WITHDRAW)
+CREATE_CLIENTS: Final = Right(CLIENT_ORGS, ("create",))
+BIND_ORDERS: Final = Right(SUBSCRIPTIONS, ("patch",))
+ALL: Final = (CHANGE_CLIENTS, DECIDE, TOP_UP, WITHDRAW, CREATE_CLIENTS, BIND_ORDERS)
 
 
 class Rights:

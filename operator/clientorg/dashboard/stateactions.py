@@ -24,6 +24,7 @@ from clientorg.dashboard.forms import (
     AGREED,
     check_not_in_git,
     check_right,
+    day_of,
     fingerprint,
     read_form,
     refused,
@@ -70,14 +71,9 @@ def agreement(change: Change) -> Json:
     A deactivation begins when it is confirmed, so its moments move on while a person reads: only another day is news.
     """
     agreed = substance(change)
-    days = {name: _day(agreed[name]) for name in ("since", "purgeAfter", "expectedPurge") if name in agreed}
-    reminders = [step | {"time": _day(step["time"])} for step in agreed.get("reminders", ())]
+    days = {name: day_of(agreed[name]) for name in ("since", "purgeAfter", "expectedPurge") if name in agreed}
+    reminders = [step | {"time": day_of(step["time"])} for step in agreed.get("reminders", ())]
     return agreed | days | {"reminders": reminders}
-
-
-def _day(moment: str) -> str:
-    """Of an RFC 3339 time."""
-    return moment.partition("T")[0]
 
 
 def _preview(change: Change) -> Json:
@@ -105,7 +101,7 @@ async def decide(request: Request, choice: Choice) -> Response:
         label = view.speech("action.reason")
         reason = checked_text(label, text_or_none(fields.get("reason")), MOST_DECISION_REASON)
         decision = await look_at_decision(view.board.session, choice, name, view.house.user, reason, view.now)
-        agreed = fingerprint(_agreed(decision))
+        agreed = fingerprint(decision_agreement(decision))
         shown |= {"decision": decision, "item": decision.item, "draws": draws(decision), "agreed": agreed}
         if request.method == "GET":
             return view.render("decide.html.j2", faults=[], is_stale=False, **shown)
@@ -121,7 +117,7 @@ async def decide(request: Request, choice: Choice) -> Response:
     return view.go("/approvals", f"done.{choice.value}", name=name)
 
 
-def _agreed(decision: Decision) -> Json:
+def decision_agreement(decision: Decision) -> Json:
     """What a person agrees to: not the reason, which is theirs, nor how long it has waited."""
     whole = decision_document(decision, None)
     return {key: value for key, value in whole.items() if key not in ("reason", "waitedBusinessDays", "overdue")}

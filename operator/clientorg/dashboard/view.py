@@ -20,7 +20,7 @@ from clientorg.cli.failures import explain
 from clientorg.cli.text import plain
 from clientorg.dashboard.board import Board
 from clientorg.dashboard.guard import FORM_FIELD, Keys
-from clientorg.dashboard.rights import CHANGE_CLIENTS, DECIDE, TOP_UP, WITHDRAW, Right
+from clientorg.dashboard.rights import BIND_ORDERS, CHANGE_CLIENTS, CREATE_CLIENTS, DECIDE, TOP_UP, WITHDRAW, Right
 from clientorg.dashboard.words import NAMES, Speech, preferred
 from clientorg.errors import ClientOrgError
 from clientorg.reports.language import Tongue
@@ -28,8 +28,16 @@ from clientorg.reports.language import Tongue
 Json = dict[str, Any]
 
 LANGUAGE_COOKIE, THEME_COOKIE, NOTICE_COOKIE = "clientorg-language", "clientorg-theme", "clientorg-notice"
+REVISION_HEADER = "clientorg-revision"
+"""Tells the script which changes an answer has; it asks again where it has been told of newer ones."""
 THEMES = ("auto", "light", "dark")
-_RIGHTS = {"clients": CHANGE_CLIENTS, "decide": DECIDE, "top_up": TOP_UP, "withdraw": WITHDRAW}
+_RIGHTS: Mapping[str, tuple[Right, ...]] = {
+    "clients": (CHANGE_CLIENTS,),
+    "decide": (DECIDE,),
+    "top_up": (TOP_UP,),
+    "withdraw": (WITHDRAW,),
+    "set_up": (CREATE_CLIENTS, BIND_ORDERS),
+}
 
 
 @dataclass(frozen=True)
@@ -71,21 +79,28 @@ def _address(context: Context, **changes: object) -> str:
 
 @dataclass(frozen=True)
 class View:
-    """One request."""
+    """One request.
+
+    Attributes:
+        revision: of the board before anything was read for the page, which is therefore no older than that.
+    """
 
     request: Request
     house: House
     speech: Speech
     held: frozenset[Right]
     now: datetime
+    revision: int
 
     @classmethod
     async def of(cls, request: Request) -> View:
         """Look at the cookies and ask for the rights."""
         house: House = request.app.state.house
+        revision = house.board.revision
         wanted = request.cookies.get(LANGUAGE_COOKIE, "")
         tongue = Tongue(wanted) if wanted in [*Tongue] else preferred(request.headers.get("accept-language", ""))
-        return cls(request, house, Speech(tongue, house.zone), await house.board.rights.held(), clock.now())
+        held = await house.board.rights.held()
+        return cls(request, house, Speech(tongue, house.zone), held, clock.now(), revision)
 
     @property
     def board(self) -> Board:
@@ -101,7 +116,7 @@ class View:
     def render(self, template: str, *, status: int = 200, **values: object) -> Response:
         """A page."""
         theme = self.request.cookies.get(THEME_COOKIE, "auto")
-        may = {name: right in self.held for name, right in _RIGHTS.items()}
+        may = {name: self.held.issuperset(rights) for name, rights in _RIGHTS.items()}
         shared: Mapping[str, object] = {
             "t": self.speech,
             "tongue": self.speech.tongue.value,
@@ -109,21 +124,22 @@ class View:
             "theme": theme if theme in THEMES else "auto",
             "themes": THEMES,
             "may": may,
-            "needs": {name: str(right) for name, right in _RIGHTS.items()},
+            "needs": {name: "; ".join(map(str, rights)) for name, rights in _RIGHTS.items()},
             "now": self.now,
             "zone": self.speech.language.zone_name,
             "namespace": self.board.session.namespace,
             "user": self.house.user,
             "board": self.board,
+            "revision": self.revision,
             "path": self.request.url.path,
             "query": self.query,
             "form_field": FORM_FIELD,
             "form_token": self.house.keys.form_token(self.request) or "",
             "notice": _notice(self.request.cookies.get(NOTICE_COOKIE, "")),
-            "pending": _pending(self.board),
+            "counts": {"approvals": _pending(self.board), "orders": len(self.board.orders)},
         }
         body = _environment().get_template(template).render({**shared, **values})
-        response = HTMLResponse(body, status)
+        response = HTMLResponse(body, status, {REVISION_HEADER: str(self.revision)})
         if NOTICE_COOKIE in self.request.cookies and "hx-request" not in self.request.headers:
             response.delete_cookie(NOTICE_COOKIE, path="/")
         return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -73,6 +74,7 @@ class Facts:
         settling: why the account of a terminated client is not settled yet; empty when it is.
         unpaid: the invoice that is overdue; empty when none is.
         trial_over: which trial ended when; empty when none has, or something was bought.
+        trial_ends: when the trial ends that ends soon; None where none does.
         assigned: license to quantity; licenses of which it is not reported are not in it.
         standing: the statuses of row W1.
         trends: the weekly snapshots, as the status has them; None before the first.
@@ -122,6 +124,7 @@ class Facts:
     payment_link_requested: str | None = None
     unpaid: str = ""
     trial_over: str = ""
+    trial_ends: datetime | None = None
     assigned: Mapping[str, int] = field(default_factory=dict)
     standing: tuple[ClientStatus, ...] = ()
     trends: Json | None = None

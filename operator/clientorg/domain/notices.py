@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from clientorg.api.clientorg import PauseReason
+from clientorg.api.clientorg import ClientStatus, PauseReason
 from clientorg.api.notifications import Channel, DeliveryState, NotificationKind
 from clientorg.domain import outbox as box
 from clientorg.domain.client_facts import Facts
@@ -40,6 +40,7 @@ def notices(
         *_pauses(before, facts, stamp),
         *_deactivation(before, facts, decision, stamp, terminated=terminated or is_terminated(before)),
         *_delivery(before, facts),
+        *_trial(before, facts),
     ]
 
 
@@ -138,15 +139,24 @@ def delivered_reminders(outbox: Outbox, record: Deactivation | None) -> dict[int
     return done
 
 
-def without_outdated(outbox: Outbox, record: Deactivation | None, reminder: int | None) -> Outbox:
-    """The outbox without waiting messages of a coming purge that are not true any more.
+def without_outdated(
+    outbox: Outbox, record: Deactivation | None, reminder: int | None, trial_ends: datetime | None = None
+) -> Outbox:
+    """The outbox without waiting messages of a coming purge, or of the end of a trial, that are not true any more.
 
-    The client is active again, the date has moved, or a later one is due.
+    The client is active again, the date has moved, a later one is due, or something was bought.
 
     Args:
         reminder: days of the one that is due now, if any.
+        trial_ends: when the trial ends that ends soon; None where none does.
     """
-    return box.keep_current(outbox, lambda entry: entry.kind not in _OF_A_PURGE or _is_current(entry, record, reminder))
+
+    def is_current(entry: Entry) -> bool:
+        if entry.kind == NotificationKind.TRIAL_ENDING:
+            return record is None and trial_ends is not None and entry.key == trial_key(trial_ends)
+        return entry.kind not in _OF_A_PURGE or _is_current(entry, record, reminder)
+
+    return box.keep_current(outbox, is_current)
 
 
 _OF_A_PURGE = (NotificationKind.DEACTIVATED, NotificationKind.REMINDER)
@@ -166,6 +176,25 @@ def _delivery(before: Mapping[str, Any], facts: Facts) -> Iterable[Notice]:
     if is_first_ready(facts, before):
         params = {"url": facts.url} if facts.url else {}
         yield Notice("delivery", NotificationKind.DELIVERY, params)
+
+
+def _trial(before: Mapping[str, Any], facts: Facts) -> Iterable[Notice]:
+    """The trial ends soon (FEATURES W5): told when it comes near, and again where its end was moved by some days."""
+    if facts.trial_ends is None or facts.deactivation is not None or is_terminated(before) or facts.is_terminated:
+        return
+    key = trial_key(facts.trial_ends)
+    told = [entry["key"] for entry in before.get("outbox") or () if entry["kind"] == NotificationKind.TRIAL_ENDING]
+    was_near = set(_OF_AN_ENDING_TRIAL) <= set(before.get("standing") or ())
+    if not was_near or (told and told[-1] != key):
+        yield Notice(key, NotificationKind.TRIAL_ENDING, {"ends": facts.trial_ends})
+
+
+def trial_key(ends: datetime) -> str:
+    """Key of the message that a trial ends then."""
+    return f"trial-ending-{compact(ends)}"
+
+
+_OF_AN_ENDING_TRIAL = (ClientStatus.TRIAL, ClientStatus.EXPIRING_SOON)
 
 
 def delivery_again(before: Mapping[str, Any], facts: Facts, outbox: Outbox, now: datetime) -> list[Notice]:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from clientorg.api.clientorg import ClientStatus, OrgState
-from clientorg.domain.subscription import Attention, Subscription, expires_soon, next_change, overdue, term_at
+from clientorg.domain.subscription import Attention, Subscription, Term, expires_soon, next_change, overdue, term_at
 
 ENDED: Final = frozenset(
     {OrgState.REJECTED, OrgState.DEACTIVATED, OrgState.TERMINATED, OrgState.PURGED, OrgState.DELETING}
@@ -50,11 +50,7 @@ def statuses(standing: Standing, now: datetime, terms: Attention, inactive_days:
     if standing.state in ENDED:
         return ()
     found: set[ClientStatus] = set()
-    running = [
-        (item, term)
-        for item in standing.subscriptions
-        if (term := term_at(item, now, terms.time_zone)).start <= now < term.end
-    ]
+    running = _running(standing.subscriptions, now, terms)
     if any(overdue(item, now, terms) is not None for item in standing.subscriptions):
         found.add(ClientStatus.SUSPENDED_UNPAID)
     if is_expired(standing.subscriptions, now, terms):
@@ -88,6 +84,21 @@ def is_expired(subscriptions: Sequence[Subscription], now: datetime, terms: Atte
 def is_trial_over(subscriptions: Sequence[Subscription], now: datetime, terms: Attention) -> bool:
     """Whether there were only trials, and all of them are over."""
     return is_expired(subscriptions, now, terms) and all(item.is_trial for item in subscriptions)
+
+
+def trial_ends(subscriptions: Sequence[Subscription], now: datetime, terms: Attention) -> datetime | None:
+    """When the trial ends that ends soon; None where none does, or what was bought runs or begins then."""
+    if any(not item.is_trial and now < term_at(item, now, terms.time_zone).end for item in subscriptions):
+        return None
+    running = _running(subscriptions, now, terms)
+    last = max(running, key=lambda pair: pair[1].end, default=None)
+    return last[1].end if last is not None and expires_soon(*last, now, terms) else None
+
+
+def _running(subscriptions: Sequence[Subscription], now: datetime, terms: Attention) -> list[tuple[Subscription, Term]]:
+    """Those whose term runs now, with it."""
+    pairs = ((item, term_at(item, now, terms.time_zone)) for item in subscriptions)
+    return [(item, term) for item, term in pairs if term.start <= now < term.end]
 
 
 def is_over_limit(standing: Standing) -> bool:

@@ -96,6 +96,7 @@ PARAMS: Final[Mapping[NotificationKind, Mapping[str, Param]]] = {
         "transactions": _NUMBER,
     },
     NotificationKind.PAYMENT_LINK: {"expires": _TIME, "url": Param(web_address, required=False)},
+    NotificationKind.TRIAL_ENDING: {"ends": _TIME},
     NotificationKind.POINTS_RESTORED: {"balance": _NUMBER, "threshold": _MAYBE_NUMBER},
 }
 """Params of each kind, as in docs/notifications.md."""

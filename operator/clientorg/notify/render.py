@@ -45,6 +45,7 @@ _TONES: Final[Mapping[NotificationKind, str]] = {
     NotificationKind.POINTS_SHORT: "danger",
     NotificationKind.POINTS_RESTORED: "good",
     NotificationKind.PAYMENT_LINK: "warning",
+    NotificationKind.TRIAL_ENDING: "warning",
 }
 
 

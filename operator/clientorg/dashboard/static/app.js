@@ -4,36 +4,51 @@
 document.documentElement.classList.add("scripted");
 
 // -- live ------------------------------------------------------------------------------------------------------------
-let revision = Number(document.body.dataset.revision);
-let waiting = false, kept = [];
-const LOOK_MS = 20000;
+// `told` is the newest revision that the server spoke of, `shown` the one that what is shown was made at or after. One
+// request at a time brings the page up to `told`: it shares #main's turn (hx-sync) with the search, which goes first.
+// An answer may be older than what was told meanwhile, may fail, or may have had to give way: then it is asked again.
+// Only a tab that is looked at listens: browsers open six connections to a server, and would load no seventh tab.
+let told = Number(document.body.dataset.revision), shown = told, kept = [], events = null;
+const LOOK_MS = 60000, AGAIN_MS = 2000;
 
-function refresh() {
-  if (document.hidden) { waiting = true; return; }
-  waiting = false;
-  htmx.trigger(document.body, "refresh");
+function follow() {
+  if (shown < told && !document.hidden) htmx.trigger(document.body, "refresh");
 }
 
 function listen() {
-  const events = new EventSource("/events");
-  const lost = document.getElementById("lost"), gone = document.getElementById("gone");
+  if (events || document.hidden) return;
+  events = new EventSource("/events");
   events.addEventListener("change", (message) => {
     const state = JSON.parse(message.data);
-    gone.hidden = true;
-    lost.hidden = !state.lost;
-    if (state.revision !== revision) { revision = state.revision; refresh(); }
+    document.getElementById("gone").hidden = true;
+    document.getElementById("lost").hidden = !state.lost;
+    told = state.revision;
+    follow();
   });
-  setInterval(refresh, LOOK_MS);  // also where word of a change was lost: what is shown follows the state, not the news
-  events.addEventListener("error", () => { gone.hidden = false; });  // the browser connects again by itself
+  events.addEventListener("error", () => { document.getElementById("gone").hidden = false; });  // the browser connects again by itself
 }
 
-document.addEventListener("visibilitychange", () => { if (!document.hidden && waiting) refresh(); });
-window.addEventListener("DOMContentLoaded", () => { listen(); draw(document); });
+document.addEventListener("htmx:afterRequest", (event) => {
+  const { target, successful, xhr } = event.detail;
+  if (target.id !== "live") return;
+  if (successful) shown = Number(xhr.getResponseHeader("clientorg-revision"));  // followed when it has settled: only then it listens
+  else setTimeout(follow, AGAIN_MS);
+});
+document.addEventListener("htmx:historyRestore", () => { shown = -1; follow(); });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) { events?.close(); events = null; } else { listen(); follow(); }
+});
+window.addEventListener("DOMContentLoaded", () => {
+  listen();
+  setInterval(() => { shown = -1; follow(); }, LOOK_MS);  // days pass, and Events are shown, without a change that is told
+  draw(document);
+});
 
 // What the reader has opened stays open, and what has the focus keeps it, when a part of the page is replaced.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const target = event.detail.target;
   if (event.detail.xhr.status === 403) { window.location.reload(); event.detail.shouldSwap = false; return; }
+  if (event.detail.xhr.status === 404 && target.id === "live") { window.location.reload(); event.detail.shouldSwap = false; return; }
   if (event.detail.xhr.status >= 400) event.detail.shouldSwap = event.detail.xhr.getResponseHeader("content-type")?.startsWith("text/html") && target.id === "preview";
   kept = [...target.querySelectorAll("details[open][id]")].map((one) => one.id);
 });
@@ -41,6 +56,7 @@ document.addEventListener("htmx:afterSettle", () => {
   for (const id of kept) document.getElementById(id)?.setAttribute("open", "");
   kept = [];
   draw(document);
+  follow();
 });
 
 // -- keyboard and preferences ----------------------------------------------------------------------------------------
@@ -75,6 +91,11 @@ function draw(root) {
   }
 }
 
+function weeks(times, width) {  // those that there is room to name
+  const step = Math.ceil(times.length / Math.max(1, Math.floor(width / 70)));
+  return times.filter((_, index) => (times.length - 1 - index) % step === 0);
+}
+
 function plot(figure, chart) {
   const box = figure.querySelector(".plot");
   const language = document.documentElement.lang;
@@ -90,11 +111,11 @@ function plot(figure, chart) {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
     scales: { y: { range: (_, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.08] } },
     axes: [
-      { ...axis, values: (_, ticks) => ticks.map((tick) => day.format(tick * 1000)), space: 70 },
+      { ...axis, splits: (self) => weeks(chart.times, self.bbox.width / devicePixelRatio), values: (_, ticks) => ticks.map((tick) => day.format(tick * 1000)) },
       { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => Number.isInteger(tick) ? short.format(tick) : "") },
     ],
     series: [{}, ...chart.series.map((one, index) => ({
-      label: one.name, stroke: resolved(`--chart-${index + 1}`), width: 2, dash: index ? [6, 4] : undefined,
+      label: one.name, stroke: resolved(`--chart-${index + 1}`), width: 2, dash: [undefined, [6, 4], [2, 3]][index],
       points: { size: 5 }, spanGaps: false,
     }))],
     hooks: { setCursor: [(self) => {
