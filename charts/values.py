@@ -18,7 +18,14 @@ Json = dict[str, Any]
 
 _DESCRIPTION: Final = re.compile(r"^(?P<indent> *)# -- (?P<text>.*)$")
 _KEY: Final = re.compile(r"^(?P<indent> *)(?P<key>\w+):")
-_CHARTS_OWN: Final = {"kubeconfig", "context", "identity", "health_address", "metrics_address", "lease_namespace"}
+CHARTS_OWN: Final = frozenset(
+    {
+        *("kubeconfig", "context", "identity", "health_address", "metrics_address", "lease_namespace"),
+        "lease_name",  # the Role for the Lease names it, so that with another no pod would ever lead
+        "leader_election",  # without it a pod refuses to run
+        "dev_clock",  # without its file a pod refuses to run; for development
+    }
+)
 """Settings that the chart or the pod decides."""
 
 _RULES: Final[dict[str, Json]] = {
@@ -162,7 +169,7 @@ def _settings() -> Json:
     found = Settings.model_json_schema()["properties"]
     properties = {}
     for name, field in Settings.model_fields.items():
-        if name in _CHARTS_OWN:
+        if name in CHARTS_OWN:
             continue
         own = {key: value for key, value in found[name].items() if key not in ("title", "default")}
         own.pop("anyOf", None)

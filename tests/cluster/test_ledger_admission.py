@@ -34,6 +34,7 @@ TRANSACTIONS, CLIENTS, APPROVALS = "pointtransactions", "clientorgs", "orgapprov
 BASE = ["get", "list", "watch", "create", "update", "patch", "delete"]
 DISTRIBUTOR, BOSS, CLERK = "distributor@example", "boss@agency.example", "clerk@agency.example"
 PORTAL, APPROVER, WILDCARD = "portal@agency.example", "approver@platform.example", "wildcard@agency.example"
+RESTORED, DECIDED = "clientorg.dev/restored-decision-time", "2026-11-02T09:00:00Z"
 PEOPLE: dict[str, dict[str, list[str]]] = {
     DISTRIBUTOR: {TRANSACTIONS: [*BASE, "purchase"]},
     BOSS: {TRANSACTIONS: [*BASE, "top-up", "withdraw", "reverse"], CLIENTS: BASE},
@@ -243,6 +244,22 @@ def test_decision_is_made_in_ones_own_name(plane: Plane, house: str) -> None:
 
 def test_not_even_a_cluster_admin_decides_in_anothers_name(plane: Plane, house: str) -> None:
     refused(plane.create(approval(APPROVER, house), dry_run=True), "nobody decides in another's name")
+
+
+def test_decision_from_a_backup_takes_the_right_to_restore(plane: Plane, agency: str) -> None:
+    """A cluster admin has it, as any right; and says for good that it is one."""
+    admit(plane, agency)
+
+    def restored(time: str) -> Json:
+        decision = approval(BOSS, agency)
+        return {**decision, "metadata": {**decision["metadata"], "annotations": {RESTORED: time}}}
+
+    refused(plane.as_(APPROVER).create(restored(DECIDED), dry_run=True), RESTORED, "the right to `restore` clientorgs")
+    refused(plane.create(restored("yesterday"), dry_run=True), RESTORED, "must be the time of the decision")
+    taken(plane.create(restored(DECIDED)))
+    for change in (f"{RESTORED}=2026-11-03T09:00:00Z", f"{RESTORED}-"):
+        refused(plane.run("annotate", APPROVALS, "acme", f"-n={agency}", change, "--overwrite"), RESTORED, "stays")
+    taken(plane.run("label", APPROVALS, "acme", f"-n={agency}", "note=hello"))
 
 
 def test_who_may_not_create_approvals_approves_nothing(plane: Plane, house: str) -> None:

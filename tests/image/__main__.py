@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.controlplane.toolchain import cache_dir
 from tests.support.install import ROOT
 
-from .dockerfile import Stage, parse
+from .dockerfile import Stage, parse, variables
 
 SUITE = "trixie"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -73,13 +73,15 @@ class Builder:
         shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
         if self._authorities:
             shutil.copy(self._authorities, root / _AUTHORITIES_FILE)
+        environment = {"PATH": PATH, "DEBIAN_FRONTEND": "noninteractive"}
         for keyword, rest in stage.steps:
             say(f"{keyword} {rest[:110]}{'…' if len(rest) > 110 else ''}")
             if keyword == "COPY":
                 self._copy(root, shlex.split(rest))
+            elif keyword == "ENV":
+                environment |= variables(rest)
             else:
-                environment = {"PATH": PATH, "DEBIAN_FRONTEND": "noninteractive", **stage.environment, **self._host}
-                run(["chroot", str(root), "/bin/sh", "-c", rest], f"RUN {rest}", environment)
+                run([chroot(), str(root), "/bin/sh", "-c", rest], f"RUN {rest}", environment | self._host)
         (root / _AUTHORITIES_FILE).unlink(missing_ok=True)
         self._roots[stage.name] = root
         return root
@@ -99,6 +101,11 @@ class Builder:
                 shutil.copy2(found, into)
 
 
+def chroot() -> str:
+    """The program by its full path: it is looked for in the image's PATH otherwise."""
+    return shutil.which("chroot", path=PATH) or "chroot"
+
+
 def say(text: str) -> None:
     """A line for a person."""
     print(f"  {text}", file=sys.stderr, flush=True)
@@ -109,7 +116,7 @@ def inside(root: Path, stage: Stage, command: Iterable[str]) -> subprocess.Compl
     shell = shlex.quote(f"cd {stage.directory} && exec {shlex.join(command)}")
     script = (
         f"mount --bind {root} {root} && mount --options remount,bind,ro {root} && mount --types tmpfs tmpfs {root}/tmp"
-        f" && exec chroot --userspec={stage.user} {root} /bin/sh -c {shell}"
+        f" && exec {chroot()} --userspec={stage.user} {root} /bin/sh -c {shell}"
     )
     return subprocess.run(
         ["unshare", "--mount", "/bin/sh", "-c", script],

@@ -17,7 +17,12 @@ class DockerfileError(Exception):
 
 @dataclass
 class Stage:
-    """A stage: its base, its steps, and how its container would run."""
+    """A stage: its base, its steps, and how its container would run.
+
+    Attributes:
+        steps: RUN, COPY and ENV, in their order: a step has the environment that was set before it.
+        environment: all of it, as the container has it.
+    """
 
     base: str
     name: str
@@ -59,9 +64,8 @@ def _take(stage: Stage, keyword: str, rest: str, arguments: dict[str, str]) -> N
     if keyword in ("RUN", "COPY"):
         stage.steps.append((keyword, rest))
     elif keyword == "ENV":
-        for word in shlex.split(_filled(rest, arguments)):
-            name, _, value = word.partition("=")
-            stage.environment[name] = value
+        stage.steps.append((keyword, _filled(rest, arguments)))
+        stage.environment |= variables(_filled(rest, arguments))
     elif keyword == "WORKDIR":
         stage.directory = rest
     elif keyword == "USER":
@@ -72,6 +76,11 @@ def _take(stage: Stage, keyword: str, rest: str, arguments: dict[str, str]) -> N
         stage.health = json.loads(rest.partition(" CMD ")[2])
     elif keyword not in ("LABEL", "EXPOSE"):
         raise DockerfileError(f"{keyword} {rest}: not understood")
+
+
+def variables(text: str) -> dict[str, str]:
+    """What an ENV sets."""
+    return {name: value for name, _, value in (word.partition("=") for word in shlex.split(text))}
 
 
 def _filled(text: str, arguments: dict[str, str]) -> str:

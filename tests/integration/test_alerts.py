@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +64,98 @@ def test_each_alert_fires_when_it_should_and_not_before(promtool: Path, folder: 
     (tmp_path / CASES.name).write_text(CASES.read_text())
 
     assert "SUCCESS" in run(promtool, "test", "rules", CASES.name, folder=tmp_path)
+
+
+# -- that the cases could fail -----------------------------------------------------------------------------------------
+
+_COMPARISON: Final = re.compile(r"(?P<sign>==|>=|<=|>|<)\s*(?P<limit>\d+(?:\.\d+)?(?![\w.]))?")
+LOOSER: Final = {">": ">=", "<": "<=", ">=": ">=", "<=": "<=", "==": ">="}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A small change of every alert that it applies to, which the cases of each have to notice.
+
+    Attributes:
+        made: the rule as it would be then; None where it does not apply.
+    """
+
+    name: str
+    made: Callable[[Json], Json | None]
+
+
+def _without_for(rule: Json) -> Json | None:
+    return {**rule, "for": "0s"} if "for" in rule else None
+
+
+def _with_longer_for(rule: Json) -> Json | None:
+    if "for" not in rule:
+        return None
+    seconds = int(rule["for"][:-1]) * {"h": 3600, "m": 60}[rule["for"][-1]]
+    return {**rule, "for": f"{seconds * 3 // 2}s"}
+
+
+def _never(rule: Json) -> Json | None:
+    return {**rule, "expr": f"({rule['expr']}) and on () (vector(0) > 1)"}
+
+
+def _with_limit(place: int, looser: bool, rule: Json) -> Json | None:
+    """The rule with another limit in that comparison: a fifth away, or one if it is a whole number below ten. Where it
+    is zero, or no number, being equal counts, too."""
+    found = list(_COMPARISON.finditer(rule["expr"]))
+    if place >= len(found):
+        return None
+    match = found[place]
+    sign, limit = match["sign"], float(match["limit"] or 0)
+    if not limit:
+        if not looser:
+            return None  # that it fires at all is another change
+        changed = f"{LOOSER[sign]} {match['limit'] or ''}"
+    else:
+        step = 1 if limit.is_integer() and limit < 10 else limit / 5
+        down = looser is sign.startswith(">")
+        changed = f"{sign} {limit - step if down else limit + step:g}"
+    return {**rule, "expr": rule["expr"][: match.start()] + changed + " " + rule["expr"][match.end() :].lstrip()}
+
+
+CHANGES: Final = (
+    Change("at once, without its `for`", _without_for),
+    Change("later, after half as long again", _with_longer_for),
+    Change("never", _never),
+    *(
+        Change(f"limit {place + 1} {'looser' if looser else 'tighter'}", partial(_with_limit, place, looser))
+        for place in range(2)
+        for looser in (True, False)
+    ),
+)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
+def test_cases_notice_every_change_of_an_alert(change: Change, promtool: Path, folder: Path, tmp_path: Path) -> None:
+    """So there is a case just below each limit and one just above, one before its `for` is over and one soon after."""
+    rules = yaml.safe_load((folder / "rules.yaml").read_text())
+    changed = set()
+    for group in rules["groups"]:
+        for place, rule in enumerate(group["rules"]):
+            rule.pop("annotations")
+            made = change.made(rule)
+            if made is not None:
+                changed.add(rule["alert"])
+                group["rules"][place] = made
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules))
+    (tmp_path / CASES.name).write_text(CASES.read_text())
+
+    done = subprocess.run(
+        [promtool, "test", "rules", CASES.name], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    noticed = set(re.findall(r"alertname: *(\w+)", done.stdout + done.stderr))
+    assert changed, "the change applies to some alert"
+    assert noticed == changed, f"not noticed: {sorted(changed - noticed)}\n{done.stdout}{done.stderr}"
+
+
+def test_there_are_no_more_comparisons_than_are_changed() -> None:
+    assert max(len(_COMPARISON.findall(alert["expr"])) for alert in alerts()) == 2
 
 
 def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Callable
@@ -10,9 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from charts import generate, values
+from clientorg.control.runtime import connect
 from clientorg.control.settings import Settings
+from clientorg.errors import ConfigurationError
 from tests.controlplane.modules import find
 from tests.controlplane.toolchain import find_kubectl
 from tests.support.helm import CHART, RELEASE, Helm, HelmError
@@ -34,6 +38,7 @@ MINIMAL: Json = {
     "resources.requests.memory": "96Mi",
 }
 FLAVORS = {"manifests": {"namespace.create": True}, "overlays/production": EVERYTHING, "overlays/minimal": MINIMAL}
+LEASE_TIMES = {"leaseRetrySeconds": 2, "renewDeadlineSeconds": 10, "leaseSeconds": 15}
 DIGEST = "sha256:" + 64 * "a"
 
 
@@ -96,6 +101,15 @@ def container(objects: dict[Key, Json]) -> Json:
     """The operator's container."""
     (found,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
     return dict(found)
+
+
+def settings_of(container: Json) -> dict[str, str]:
+    """The operator's settings in the environment of its container."""
+    return {
+        item["name"].removeprefix("CLIENTORG_").lower(): item["value"]
+        for item in container["env"]
+        if item["name"].startswith("CLIENTORG_") and "value" in item
+    }
 
 
 # -- the same as manifests/ -----------------------------------------------------------------------------------------
@@ -168,6 +182,9 @@ def test_lint_is_clean(helm: Helm) -> None:
         ({"settings.logLevel": "LOUD"}, "logLevel"),
         ({"settings.concurrency": 0}, "concurrency"),
         ({"settings.identity": "me"}, "identity"),
+        ({"settings.leaderElection": False}, "leaderElection"),
+        ({"settings.leaseName": "mine"}, "leaseName"),
+        ({"settings.devClock": "/tmp/now"}, "devClock"),
         ({"crds.keep": "yes"}, "keep"),
         ({"networkPolicy.enabled": True}, "enabled"),
         ({"extraEnv": ["A=1"]}, "extraEnv"),
@@ -185,28 +202,73 @@ def test_wrong_value_is_refused_with_its_name(wrong: Json, named: str, helm: Hel
 def test_schema_knows_every_setting_that_is_not_the_charts_own() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     known = set(schema["properties"]["settings"]["properties"])
-    own = {"kubeconfig", "context", "identity", "health_address", "metrics_address", "lease_namespace"}
-    assert {"".join(f"_{c.lower()}" if c.isupper() else c for c in name) for name in known} == (
-        set(Settings.model_fields) - own
-    )
+    assert {snake(name) for name in known} == set(Settings.model_fields) - values.CHARTS_OWN
+
+
+def snake(name: str) -> str:
+    """A setting's name in Python, from its name in the chart."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
+
+
+def bounds(schema: Json) -> list[Any]:
+    """The outermost values that a setting may have."""
+    if "enum" in schema:
+        return list(schema["enum"])
+    if schema["type"] == "boolean":
+        return [True, False]
+    if schema["type"] == "string":
+        return ["http://collector:4318/v1/traces"]
+    least = schema["minimum"] if "minimum" in schema else schema["exclusiveMinimum"] + 0.001
+    return [least, schema.get("maximum", 1_000_000)]
+
+
+def test_no_setting_keeps_the_pod_from_starting(
+    render: Callable[..., dict[Key, Json]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Helm lets through, the operator takes in a pod; here it then misses the pod's token only."""
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    offered = {name: bounds(about) for name, about in schema["properties"]["settings"]["properties"].items()}
+    offered |= {name: [default] for name, default in LEASE_TIMES.items()}  # which must fit together: the next test
+    for turn in range(max(map(len, offered.values()))):
+        given = {name: found[turn % len(found)] for name, found in offered.items()}
+        settings = Settings.model_validate(settings_of(container(render({"settings": given}))))
+        with pytest.raises(ConfigurationError, match="credentials"):
+            asyncio.run(connect(settings))
+
+
+@pytest.mark.parametrize(
+    "times",
+    [{"leaseRetrySeconds": 10}, {"leaseRetrySeconds": 9.5}, {"leaseSeconds": 10}, {"leaseSeconds": 10.5}]
+    + [{"renewDeadlineSeconds": seconds} for seconds in (2, 2.5, 14.5, 15)]
+    + [{"leaseSeconds": 60, "renewDeadlineSeconds": 40, "leaseRetrySeconds": 5}],
+    ids=str,
+)
+def test_helm_and_operator_agree_on_the_times_of_the_election(
+    times: Json, render: Callable[..., dict[Key, Json]]
+) -> None:
+    """So the defaults in the template are those of the operator."""
+    try:
+        Settings.model_validate({snake(name): value for name, value in times.items()})
+    except ValidationError:
+        with pytest.raises(HelmError, match="must be below"):
+            render({"settings": times})
+    else:
+        render({"settings": times})
 
 
 # -- values ---------------------------------------------------------------------------------------------------------
 
 
 def test_settings_become_the_operators_environment(render: Callable[..., dict[Key, Json]]) -> None:
-    given = {"logLevel": "DEBUG", "auditSeconds": 1000000, "poolIntervalSeconds": 0.25, "leaderElection": False}
-    env = {item["name"]: item.get("value") for item in container(render({"settings": given}))["env"]}
-    settings = {
-        name.removeprefix("CLIENTORG_").lower(): value
-        for name, value in env.items()
-        if value is not None and name.startswith("CLIENTORG_")
-    }
+    given = {"logLevel": "DEBUG", "auditSeconds": 1000000, "poolIntervalSeconds": 0.25, "clientMetrics": True}
+    settings = settings_of(container(render({"settings": given})))
 
     read = Settings.model_validate(settings)
     assert (read.log_level, read.audit_seconds, read.pool_interval_seconds) == ("DEBUG", 1e6, 0.25)
-    assert read.leader_election is False
-    assert env["CLIENTORG_AUDIT_SECONDS"] == "1000000"
+    assert read.client_metrics is True
+    assert settings["audit_seconds"] == "1000000"
 
 
 def test_digest_pins_the_image(render: Callable[..., dict[Key, Json]]) -> None:

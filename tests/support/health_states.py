@@ -7,7 +7,7 @@ scripts in argocd/, in Argo CD's own layout: `python -m tests.support.health_sta
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,11 +19,16 @@ from clientorg.api.conditions import ConditionType, Reason
 from clientorg.api.orgapproval import ApprovalDecision
 from clientorg.domain.allocation import Holder, Waiting
 from clientorg.domain.approval import Approval
+from clientorg.domain.billing import Account
 from clientorg.domain.client_facts import Facts, Problem, Run
-from clientorg.domain.client_status import status_of
+from clientorg.domain.client_status import refused_status, status_of
 from clientorg.domain.conditions import false, merge, true
+from clientorg.domain.ledger import Head
 from clientorg.domain.lifecycle import Deactivation
+from clientorg.domain.points import Points, Users
+from clientorg.domain.pool_status import LedgerFacts, PoolFacts, pool_status
 from clientorg.domain.termination import Termination
+from clientorg.domain.usage import Meter, Usage
 from tests.support import builders
 from tests.support.kstatus import KStatus
 
@@ -78,6 +83,10 @@ _ENDING = Deactivation(DAY, LATER)
 _PURGING = Deactivation(DAY, DAY, purge_started=DAY)
 _PURGED = Deactivation(DAY, DAY, purge_started=DAY, purged=DAY)
 _ENDED = Termination(DAY, executed=DAY, settled=DAY)
+_APPROVED: Final = replace(_REJECTED, due=DAY, decision=ApprovalDecision.APPROVE, reason=None, ready=LATER)
+_NEGATIVE: Final = Points(-300, 0, Account("2026-11"), None, negative_since=DAY, suspends=DAY)
+_TOO_MANY: Final = Users(10, 12, DAY)
+_REPORTED: Final = Usage({("default", "visitors"): Meter("default", "visitors", 5, 5, DAY)}, {})
 _STOPPED: Final[Json] = {"run": Run.STOPPED}
 _OFF: Final[Json] = {"state": WantedState.DEACTIVATED}
 
@@ -116,7 +125,46 @@ CLIENTS: Final[tuple[tuple[str, str, KStatus, Json], ...]] = (
         _STOPPED | {"pause_reasons": (PauseReason.QUOTA_EXHAUSTED,), "exhausted": ("visitors",)},
     ),
     ("held", "Suspended", CURRENT, _STOPPED | {"pause_reasons": (PauseReason.HOLD,), "hold": "sends spam"}),
+    (
+        "paused-negative-balance",
+        "Suspended",
+        CURRENT,
+        _STOPPED | {"pause_reasons": (PauseReason.NEGATIVE_BALANCE,), "points": _NEGATIVE},
+    ),
+    (
+        "paused-payment-overdue",
+        "Suspended",
+        CURRENT,
+        _STOPPED | {"pause_reasons": (PauseReason.PAYMENT_OVERDUE,), "unpaid": "invoice R-1 was due on 2026-11-01"},
+    ),
+    (
+        "paused-trial-expired",
+        "Suspended",
+        CURRENT,
+        _STOPPED | {"pause_reasons": (PauseReason.TRIAL_EXPIRED,), "trial_over": "trial A-1 ended on 2026-11-20"},
+    ),
+    (
+        "paused-for-several-reasons",
+        "Suspended",
+        CURRENT,
+        _STOPPED
+        | {"pause_reasons": (PauseReason.REQUESTED, PauseReason.NEGATIVE_BALANCE), "points": _NEGATIVE}
+        | {"overdue": True, "approval": _APPROVED, "users": _TOO_MANY},
+    ),
+    (
+        "pause-blocked",
+        "Progressing",
+        IN_PROGRESS,
+        {"pause_reasons": (PauseReason.REQUESTED,), "run": Run.STOPPING, "blocked": "Pod web-0 does not end"},
+    ),
     ("resuming", "Progressing", IN_PROGRESS, {"run": Run.RESUMING}),
+    # What somebody should know, and which keeps nothing from working.
+    ("balance-negative", "Healthy", CURRENT, {"points": replace(_NEGATIVE, suspends=LATER)}),
+    ("users-over-limit", "Healthy", CURRENT, {"users": _TOO_MANY}),
+    ("usage-not-reported", "Healthy", CURRENT, {"usage": _REPORTED, "staleness": "last reported on 2026-11-01"}),
+    ("notification-failing", "Healthy", CURRENT, {"undelivered": "mail.example: connection refused"}),
+    ("ready-after-the-target", "Healthy", CURRENT, {"approval": _APPROVED, "overdue": True}),
+    ("contract-ends", "Healthy", CURRENT, {"termination": Termination(LATER)}),
     ("deactivating", "Progressing", IN_PROGRESS, _OFF | {"deactivation": _ENDING, "run": Run.STOPPING}),
     ("deactivated", "Suspended", CURRENT, _OFF | _STOPPED | {"deactivation": _ENDING}),
     ("terminated", "Suspended", CURRENT, _STOPPED | {"deactivation": _ENDING, "termination": _ENDED}),
@@ -148,6 +196,8 @@ def _clients() -> Iterator[State]:
     for name, argocd, expected, fields in CLIENTS:
         yield State("ClientOrg", name, argocd, expected, _object(manifest, status_of(client_facts(**fields), {}, NOW)))
     active = status_of(client_facts(), {}, NOW)
+    refused = refused_status(1, "status.trends: Too many", active, NOW)
+    yield State("ClientOrg", "status-refused", "Degraded", FAILED, _object(manifest, refused))
     yield State("ClientOrg", "edited", "Progressing", IN_PROGRESS, _object(manifest, active, NEW_GENERATION))
 
 
@@ -160,39 +210,80 @@ _SPECS: Final[Mapping[str, Json]] = {
     "UsageReport": {"orgID": "7k2m9q4xta", "observedTime": NOW, "meters": [{"license": "visitors", "value": 1}]},
 }
 """What health does not look at, for people who read the test data."""
-_READY: Final = {
-    "QuotaPool": Reason.READY,
-    "OrgPlan": Reason.READY,
-    "OrgApproval": Reason.ACCEPTED,
-    "PointTransaction": Reason.POSTED,
-    "Subscription": Reason.ACCEPTED,
-    "UsageReport": Reason.ACCEPTED,
+_HEALTH: Final = {
+    ConditionType.READY: ("Healthy", CURRENT),
+    ConditionType.RECONCILING: ("Progressing", IN_PROGRESS),
+    ConditionType.STALLED: ("Degraded", FAILED),
 }
-_STALLED: Final = {
-    "OrgPlan": Reason.PLAN_INVALID,
-    "OrgApproval": Reason.SELF_APPROVAL,
-    "PointTransaction": Reason.CLIENT_NOT_FOUND,
-    "Subscription": Reason.CLIENT_NOT_FOUND,
-    "UsageReport": Reason.CLIENT_NOT_FOUND,
-}
-_WORKING: Final = {"PointTransaction": Reason.POOL_SHORT, "QuotaPool": Reason.IN_USE}
+"""What is shown where this one of the three is True."""
+OTHERS: Final[tuple[tuple[str, str, ConditionType, Reason, Json], ...]] = (
+    ("OrgPlan", "ready", ConditionType.READY, Reason.READY, {}),
+    ("OrgPlan", "rolling-out", ConditionType.RECONCILING, Reason.ROLLING_OUT, {}),
+    ("OrgPlan", "stalled", ConditionType.STALLED, Reason.PLAN_INVALID, {}),
+    ("OrgApproval", "ready", ConditionType.READY, Reason.ACCEPTED, {}),
+    ("OrgApproval", "stalled", ConditionType.STALLED, Reason.SELF_APPROVAL, {}),
+    ("OrgApproval", "already-decided", ConditionType.STALLED, Reason.ALREADY_DECIDED, {}),
+    ("PointTransaction", "ready", ConditionType.READY, Reason.POSTED, {"phase": "Posted", "entry": 1}),
+    ("PointTransaction", "waiting", ConditionType.RECONCILING, Reason.POOL_SHORT, {"phase": "Waiting"}),
+    ("PointTransaction", "rejected", ConditionType.STALLED, Reason.CLIENT_TERMINATED, {"phase": "Rejected"}),
+    ("Subscription", "ready", ConditionType.READY, Reason.ACCEPTED, {"state": "Active"}),
+    # What is due, or over, is a matter of business: the client says whether it is paused for that.
+    (
+        "Subscription",
+        "unpaid",
+        ConditionType.READY,
+        Reason.ACCEPTED,
+        {"state": "SuspendedUnpaid", "unpaidSince": "2026-11-01"},
+    ),
+    ("Subscription", "expired", ConditionType.READY, Reason.ACCEPTED, {"state": "Expired"}),
+    ("Subscription", "ready-to-set-up", ConditionType.READY, Reason.ACCEPTED, {"state": "ReadyToSetUp"}),
+    ("Subscription", "stalled", ConditionType.STALLED, Reason.CLIENT_NOT_FOUND, {}),
+    ("Subscription", "term-overlaps", ConditionType.STALLED, Reason.TERM_OVERLAPS, {}),
+    ("UsageReport", "ready", ConditionType.READY, Reason.ACCEPTED, {}),
+    ("UsageReport", "stalled", ConditionType.STALLED, Reason.CLIENT_NOT_FOUND, {}),
+)
+"""Kind, name, which of the three conditions is True, its reason, and what else the status says."""
+_SHORT: Final = LedgerFacts(Head(10, 1), (), 300, 1, 1100, 1100, NOW, low_below=100)
+POOLS: Final[tuple[tuple[str, str, KStatus, Json], ...]] = (
+    ("ready", "Healthy", CURRENT, {}),
+    ("under-way", "Progressing", IN_PROGRESS, {"deleting": True}),
+    ("over-committed", "Healthy", CURRENT, {"allocated": {"visitors": 1200}}),
+    ("points-short", "Healthy", CURRENT, {"ledger": _SHORT}),
+    ("usage-source-failed", "Healthy", CURRENT, {"source": ("prometheus.example: connection refused", "")}),
+)
+"""Name, Argo CD's health, kstatus, and what is special about the pool's books."""
 
 
 def _others() -> Iterator[State]:
-    for kind, spec in _SPECS.items():
-        manifest: Json = {
-            "apiVersion": builders.API_VERSION,
-            "kind": kind,
-            "metadata": {"name": kind.lower(), "namespace": AGENCY},
-            "spec": spec,
-        }
-        yield State(kind, "ready", "Healthy", CURRENT, _object(manifest, _summed_up(_READY[kind], "all is well")))
-        if kind in _WORKING:
-            status = _summed_up(_WORKING[kind], "waits", ConditionType.RECONCILING)
-            yield State(kind, "under-way", "Progressing", IN_PROGRESS, _object(manifest, status))
-        if kind in _STALLED:
-            status = _summed_up(_STALLED[kind], "correct it", ConditionType.STALLED)
-            yield State(kind, "stalled", "Degraded", FAILED, _object(manifest, status))
+    for kind, name, which, reason, fields in OTHERS:
+        argocd, expected = _HEALTH[which]
+        status = {**_summed_up(reason, "what to know of it", which), **fields}
+        yield State(kind, name, argocd, expected, _object(_manifest(kind), status))
+    for name, argocd, expected, fields in POOLS:
+        status = pool_status(pool_facts(**fields), {}, NOW)
+        yield State("QuotaPool", name, argocd, expected, _object(_manifest("QuotaPool"), status))
+
+
+def pool_facts(**fields: Any) -> PoolFacts:
+    """A pool of which little is allocated."""
+    default: Json = {
+        "generation": 1,
+        "deleting": False,
+        "capacity": {"visitors": 1000},
+        "allocated": {"visitors": 10},
+        "in_flight": (),
+        "waiting": (),
+        "wanted_more": {},
+        "clients": 1,
+        "last_grant": 1,
+        "writer": "operator-0",
+    }
+    return PoolFacts(**default | fields)
+
+
+def _manifest(kind: str) -> Json:
+    metadata = {"name": kind.lower(), "namespace": AGENCY}
+    return {"apiVersion": builders.API_VERSION, "kind": kind, "metadata": metadata, "spec": _SPECS[kind]}
 
 
 def _summed_up(reason: Reason, message: str, kind: ConditionType = ConditionType.READY) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clientorg.api.conditions import Reason
+from clientorg.api.meta import ANNOTATION_RESTORED_DECISION
 from clientorg.api.orgapproval import ApprovalDecision
 from clientorg.api.orgplan import ApprovalTarget, Weekday
 from clientorg.domain.approval import Verdict, advance, business_days, decide_approval, due_time, objection
@@ -78,6 +80,47 @@ def test_first_valid_decision_counts_in_whatever_order_they_are_read() -> None:
 
     for order in permutations([self_made, for_another, first, same_second, later]):
         assert decide_approval(order, "u-1", "alice") is first
+
+
+def test_decision_from_a_backup_was_made_when_it_says() -> None:
+    """Not when it was restored, nor later than now; one that was made here is made when it is seen."""
+    restored = Verdict.of(
+        {
+            "metadata": {
+                "name": "yes",
+                "creationTimestamp": "2026-12-24T00:00:00Z",
+                "annotations": {ANNOTATION_RESTORED_DECISION: "2026-11-02T09:00:00Z"},
+            },
+            "spec": {
+                "clientRef": {"name": "acme"},
+                "clientUID": "u-1",
+                "decision": "Approve",
+                "approvedBy": "owner",
+            },
+        }
+    )
+    ahead = replace(restored, created="2027-01-01T00:00:00Z")
+    here = verdict(created="2026-11-02T09:00:00Z")
+    now = datetime(2026, 12, 24, 1, tzinfo=UTC)
+
+    def decided(item: Verdict) -> datetime | None:
+        record = advance(
+            None,
+            [item],
+            client_uid="u-1",
+            requested_by="alice",
+            requested=now,
+            target=target(),
+            time_zone=TOKYO,
+            now=now,
+        )
+        return record.decided
+
+    assert decided(restored) == datetime(2026, 11, 2, 9, tzinfo=UTC)
+    assert decided(ahead) == now
+    assert decided(here) == now
+    assert decide_approval([here, restored, ahead], "u-1", "alice") is here
+    assert decide_approval([replace(here, created="2026-12-23T00:00:00Z"), restored], "u-1", "alice") is restored
 
 
 def test_nobody_has_decided_while_no_decision_is_valid() -> None:

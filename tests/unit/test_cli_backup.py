@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clientorg.api.meta import ANNOTATION_CONFIRM_DELETION, ANNOTATION_RESTORE
+from clientorg.api.meta import ANNOTATION_CONFIRM_DELETION, ANNOTATION_RESTORE, ANNOTATION_RESTORED_DECISION
 from clientorg.cli.backupfile import backed_up, restored
 from clientorg.cli.backupflow import AT_ONCE, _batches
 from clientorg.domain.identity import org_id, restored_org_id
@@ -67,6 +67,38 @@ def test_org_id_is_taken_from_wherever_the_backup_has_it(item: Json, org: str | 
 
     assert one.org_id == org
     assert (one.manifest["metadata"].get("annotations") or {}).get(ANNOTATION_RESTORE) == org
+
+
+def approval(uid: str, **annotations: str) -> Json:
+    """A decision on the client acme."""
+    metadata = {"name": "yes", "namespace": "agency", "creationTimestamp": "2026-11-02T09:00:00Z", "uid": "u-yes"}
+    spec = {"clientRef": {"name": "acme"}, "clientUID": uid, "decision": "Approve", "approvedBy": "owner"}
+    status = {"observedGeneration": 1, "conditions": []}
+    document = {"apiVersion": "clientorg.dev/v1alpha1", "kind": "OrgApproval", "metadata": metadata, "spec": spec}
+    return document | {"metadata": metadata | {"annotations": annotations}, "status": status}
+
+
+def test_decision_is_restored_as_a_record_of_when_it_was_made() -> None:
+    acme = client(status=STATUS)
+    _, one = restored([approval(acme["metadata"]["uid"]), acme])
+
+    assert one.manifest["metadata"]["annotations"] == {ANNOTATION_RESTORED_DECISION: "2026-11-02T09:00:00Z"}
+    assert one.manifest["spec"]["approvedBy"] == "owner"
+    assert one.decides_on == "acme"
+    assert one.status is None
+
+
+def test_decision_on_a_former_client_of_the_name_is_none_on_this_one() -> None:
+    _, one = restored([approval("of-the-former"), client(status=STATUS)])
+
+    assert one.decides_on is None
+    assert one.manifest["spec"]["clientUID"] == "of-the-former"
+
+
+def test_decision_that_is_restored_again_keeps_its_time() -> None:
+    (one,) = restored([approval("u", **{ANNOTATION_RESTORED_DECISION: "2025-01-01T00:00:00Z"})])
+
+    assert one.manifest["metadata"]["annotations"] == {ANNOTATION_RESTORED_DECISION: "2025-01-01T00:00:00Z"}
 
 
 def test_objects_are_created_in_an_order_that_they_can_be_used_in() -> None:

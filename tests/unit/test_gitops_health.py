@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from clientorg.api.clientorg import OrgState, PauseReason
+from clientorg.api.conditions import ConditionType
 from clientorg.api.crd import KINDS
 from tests.support.argocd_health import health_of
 from tests.support.health_states import CUSTOMIZATIONS, STATES, State, files
@@ -65,17 +66,49 @@ def test_test_data_is_what_the_operator_says_today() -> None:
     assert set(CUSTOMIZATIONS.rglob("*.yaml")) == wanted.keys()
 
 
-ALIKE = {PauseReason.NEGATIVE_BALANCE, PauseReason.PAYMENT_OVERDUE, PauseReason.TRIAL_EXPIRED}
-"""Whose status differs from that of the others only in a word and a message."""
-
-
 def test_every_state_and_reason_to_pause_is_among_the_cases() -> None:
     """Deleting is Argo CD's own: what has a deletionTimestamp is Progressing."""
     statuses = [state.manifest.get("status") or {} for state in STATES if state.kind == "ClientOrg"]
 
     assert {status.get("state") for status in statuses} - {None} == {*OrgState} - {OrgState.DELETING}
     shown = {reason for status in statuses for reason in status.get("pauseReasons") or ()}
-    assert shown == {*PauseReason} - ALIKE
+    assert shown == {*PauseReason}
+
+
+@each_state
+def test_paused_client_is_suspended_for_whatever_reason(state: State) -> None:
+    """As soon as nothing runs any more; and nothing else is, but what is over."""
+    status = state.manifest.get("status") or {}
+    is_paused = status.get("state") == OrgState.PAUSED and state.kstatus is KStatus.CURRENT
+    is_over = status.get("state") in (OrgState.DEACTIVATED, OrgState.TERMINATED) and state.kstatus is KStatus.CURRENT
+
+    assert (state.argocd == "Suspended") is (is_paused or is_over)
+
+
+INFORMATION = {
+    *{(kind, "True") for kind in ("BalanceNegative", "UsersOverLimit", "NotificationFailing", "OverCommitted")},
+    *{(kind, "True") for kind in ("PointsLow", "PointsShort")},
+    *{(kind, "False") for kind in ("UsageReported", "ApprovalOnTarget", "UsageSourceReady")},
+}
+"""Conditions, and their status when somebody should know; no tool shows an object as broken for them."""
+
+
+@pytest.mark.parametrize(("kind", "status"), sorted(INFORMATION))
+def test_what_somebody_should_know_degrades_nothing(kind: str, status: str) -> None:
+    found = [
+        state.argocd
+        for state in STATES
+        for condition in (state.manifest.get("status") or {}).get("conditions") or ()
+        if (condition["type"], condition["status"]) == (kind, status)
+    ]
+
+    assert "Healthy" in found, "there is a case in which only this is to be known"
+    assert set(found) <= {"Healthy", "Suspended"}
+
+
+def test_every_condition_is_known_to_be_about_health_or_not() -> None:
+    about_health = {"Ready", "Reconciling", "Stalled", "Paused", "PauseBlocked", "LicensesAllocated", "WorkspaceReady"}
+    assert about_health | {"Approved"} | {kind for kind, _ in INFORMATION} == {*ConditionType}
 
 
 def test_config_map_has_the_script_of_every_kind() -> None:

@@ -18,7 +18,7 @@ import yaml
 from clientorg import __version__
 from handlers import health
 from release import plugin
-from tests.image.dockerfile import DockerfileError, parse
+from tests.image.dockerfile import DockerfileError, parse, variables
 from tests.support.httpserver import LocalServer, QuietHandler
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +54,16 @@ def test_packages_are_installed_by_hash_and_never_built() -> None:
 
     assert "--require-hashes" in install
     assert "--only-binary=:all:" in install
+
+
+def test_step_has_the_environment_that_was_set_before_it(tmp_path: Path) -> None:
+    """The final image's PATH has no sbin, and apt-get would not find what it needs there."""
+    file = tmp_path / "Dockerfile"
+    file.write_text("FROM base\nARG A=1\nRUN one\nENV PATH=/opt/bin:/bin \\\n    B=${A}\nRUN two\n")
+    (stage,) = parse(file)
+
+    assert [keyword for keyword, _ in stage.steps] == ["RUN", "ENV", "RUN"]
+    assert variables(stage.steps[1][1]) == stage.environment == {"PATH": "/opt/bin:/bin", "B": "1"}
 
 
 def test_unknown_instruction_is_not_passed_over(tmp_path: Path) -> None:

@@ -177,6 +177,17 @@ def test_terminated_client_is_only_charged_and_settled() -> None:
     assert judge(charge("a", 50, kind=TransactionKind.SETTLEMENT), "tokyo", ended, None) is None
 
 
+def test_ledger_of_a_contract_that_ended_comes_back_from_a_backup() -> None:
+    """All that was entered before its end is entered again; no charge that fell due after it."""
+    end = datetime(2026, 11, 25, tzinfo=UTC)
+    ended = account(terminated=True, balance=50, ends=end, is_restoring=True)
+
+    assert judge(top_up("a", 5), "tokyo", ended, None) is None
+    assert judge(withdraw("a", 5), "tokyo", ended, None) is None
+    assert judge(charge("a", 5, org_id="id-ant", due=end - timedelta(days=1)), "tokyo", ended, None) is None
+    assert refused(charge("a", 5, org_id="id-ant", due=end), ended) == (Reason.CLIENT_TERMINATED, True)
+
+
 @pytest.mark.parametrize(
     ("item", "balance"),
     [(top_up("a", 5), MAX_QUANTITY - 4), (charge("a", 5), 4 - MAX_QUANTITY), (withdraw("a", 5), 4 - MAX_QUANTITY)],

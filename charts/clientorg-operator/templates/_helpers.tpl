@@ -37,3 +37,13 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ .Values.serviceAccount.name }}
 :{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end -}}
 {{- end -}}
+
+{{/* Refuses times of the election with which the operator would not start; the defaults are the operator's. */}}
+{{- define "clientorg-operator.checkLeaseTimes" -}}
+{{- $retry := float64 (.Values.settings.leaseRetrySeconds | default 2) -}}
+{{- $renew := float64 (.Values.settings.renewDeadlineSeconds | default 10) -}}
+{{- $lease := float64 (.Values.settings.leaseSeconds | default 15) -}}
+{{- if not (and (lt $retry $renew) (lt $renew $lease)) -}}
+{{- fail (printf "settings: leaseRetrySeconds (%v) must be below renewDeadlineSeconds (%v), and that below leaseSeconds (%v)" $retry $renew $lease) -}}
+{{- end -}}
+{{- end -}}

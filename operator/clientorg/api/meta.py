@@ -48,6 +48,8 @@ ANNOTATION_ORDER: Final = f"{GROUP}/order"
 
 ANNOTATION_RESTORE: Final = f"{GROUP}/restore-org-id"
 """On a client from a backup: the Org ID that it had. Takes the verb `restore`, and only counts at its creation."""
+ANNOTATION_RESTORED_DECISION: Final = f"{GROUP}/restored-decision-time"
+"""On an OrgApproval from a backup: when it was decided. Takes the verb `restore` on the client, and stands for good."""
 ANNOTATION_HOLD: Final = f"{GROUP}/hold"
 """Its value says why nothing of the client may run; a pause that Git does not revert. Takes the verb `hold`."""
 MAX_HOLD: Final = 256

@@ -27,7 +27,7 @@ async def back_up(
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="All agencies.")] = False,
     replace: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write clients, pools, plans, ledger and usage to a file.
+    """Write clients, pools, plans, approvals, ledger and usage to a file.
 
     Everything that `restore` needs, as `kubectl get -o yaml` would write it, with status. What runs in workspaces and
     its data is not in it: for that take a tool such as Velero.
@@ -56,10 +56,11 @@ async def restore(
     ],
     dry_run: DryRunFlag = DryRun.NONE,
 ) -> None:
-    """Create what a backup has: with the same Org IDs, balances and dates.
+    """Create what a backup has: with the same Org IDs, balances, decisions and dates.
 
     Objects that are there already stay as they are, so that it can be repeated. Takes the rights of a cluster admin:
-    Org IDs (the verb `restore`), status, and to act as the operator, whose charges nobody else may create.
+    Org IDs and others' decisions (the verb `restore`), status, and to act as the operator, whose charges nobody else
+    may create.
     """
     from clientorg.cli.backupflow import restore
 

@@ -14,6 +14,7 @@ from clientorg.api.meta import (
     ANNOTATION_CONFIRM_DELETION,
     ANNOTATION_RECONCILE,
     ANNOTATION_RESTORE,
+    ANNOTATION_RESTORED_DECISION,
     API_VERSION,
     GROUP,
     LABEL_ORG_ID,
@@ -23,9 +24,8 @@ from clientorg.errors import InputError
 
 Json = dict[str, Any]
 
-KINDS: Final = ("QuotaPool", "OrgPlan", "ClientOrg", "Subscription", "PointTransaction", "UsageReport")
-"""In the order of their creation. Not OrgApproval: a decision is about one very object, and what was decided is in the
-client's status. A subscription's status follows from its spec."""
+KINDS: Final = ("QuotaPool", "OrgPlan", "ClientOrg", "OrgApproval", "Subscription", "PointTransaction", "UsageReport")
+"""In the order of their creation. The status of an OrgApproval and of a Subscription follows from their specs."""
 WITH_STATUS: Final = ("ClientOrg", "PointTransaction")
 """Kinds whose status remembers what nothing else does. A pool's books are counted anew from these."""
 _METADATA: Final = ("name", "namespace", "labels", "annotations")
@@ -45,11 +45,14 @@ class Restored:
     Attributes:
         status: what is written into its status afterwards; None where the backup has none, or it is not needed.
         org_id: of a client, the Org ID that it keeps; None where the backup does not tell it.
+        decides_on: of an OrgApproval, the client in this backup that it is on: it is bound to the UID that this one
+            gets. None where it was on no client that is in the backup; then it counts for none, as before.
     """
 
     manifest: Json
     status: Json | None
     org_id: str | None = None
+    decides_on: str | None = None
 
     @property
     def kind(self) -> str:
@@ -67,6 +70,11 @@ class Restored:
         return str(self.manifest["metadata"]["namespace"])
 
     @property
+    def is_ending(self) -> bool:
+        """Whether it is a client whose contract ends, or has ended."""
+        return self.kind == "ClientOrg" and "termination" in self.manifest["spec"]
+
+    @property
     def is_the_operators(self) -> bool:
         """Whether nobody but the operator may create it (policies/transactions.yaml)."""
         return self.kind == "PointTransaction" and self.manifest["spec"].get("kind") in ("Charge", "Settlement")
@@ -78,7 +86,9 @@ def restored(documents: Iterable[object]) -> list[Restored]:
     Raises:
         InputError: it is no backup, or an object is of another version.
     """
-    found = [_restored(item) for item in _objects(documents)]
+    items = list(_objects(documents))
+    uids = {_full_name(item): item["metadata"].get("uid") for item in items if item["kind"] == "ClientOrg"}
+    found = [_restored(item, uids) for item in items]
     if not found:
         raise InputError(f"there is no object of {GROUP} in it that could be restored ({', '.join(KINDS)})")
     created = {id(one): str(one.manifest["metadata"].pop("creationTimestamp", "")) for one in found}
@@ -103,12 +113,20 @@ def _objects(documents: Iterable[object]) -> Iterator[Json]:
             yield document
 
 
-def _restored(item: Mapping[str, Any]) -> Restored:
+def _full_name(item: Mapping[str, Any]) -> tuple[str, str]:
+    return str(item["metadata"]["namespace"]), str(item["metadata"]["name"])
+
+
+def _restored(item: Mapping[str, Any], uids: Mapping[tuple[str, str], str | None]) -> Restored:
     before, status = item["metadata"], item.get("status") or {}
     metadata: Json = {key: before[key] for key in _METADATA if before.get(key)}
     metadata["creationTimestamp"] = before.get("creationTimestamp") or ""
     annotations = {key: value for key, value in metadata.pop("annotations", {}).items() if key not in _NOT_RESTORED}
-    org_id = None
+    org_id, decides_on = None, None
+    if item["kind"] == "OrgApproval":
+        annotations.setdefault(ANNOTATION_RESTORED_DECISION, metadata["creationTimestamp"])
+        client, uid = item["spec"]["clientRef"]["name"], item["spec"]["clientUID"]
+        decides_on = client if uids.get((before["namespace"], client)) == uid else None
     if item["kind"] == "ClientOrg":
         told = (
             status.get("orgID"),
@@ -120,7 +138,7 @@ def _restored(item: Mapping[str, Any]) -> Restored:
     if annotations:
         metadata["annotations"] = annotations
     manifest = {"apiVersion": item["apiVersion"], "kind": item["kind"], "metadata": metadata, "spec": item["spec"]}
-    return Restored(manifest, _status(item["kind"], status), org_id)
+    return Restored(manifest, _status(item["kind"], status), org_id, decides_on)
 
 
 def _status(kind: str, status: Mapping[str, Any]) -> Json | None:

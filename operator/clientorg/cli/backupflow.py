@@ -37,6 +37,7 @@ ACT_AS: Final = f"system:serviceaccount:{OPERATOR_NAMESPACE}:{OPERATOR}"
 def _resources() -> dict[str, Resource]:
     from clientorg.cluster.resources import (
         CLIENT_ORGS,
+        ORG_APPROVALS,
         ORG_PLANS,
         POINT_TRANSACTIONS,
         QUOTA_POOLS,
@@ -44,7 +45,7 @@ def _resources() -> dict[str, Resource]:
         USAGE_REPORTS,
     )
 
-    known = (QUOTA_POOLS, ORG_PLANS, CLIENT_ORGS, SUBSCRIPTIONS, POINT_TRANSACTIONS, USAGE_REPORTS)
+    known = (QUOTA_POOLS, ORG_PLANS, CLIENT_ORGS, ORG_APPROVALS, SUBSCRIPTIONS, POINT_TRANSACTIONS, USAGE_REPORTS)
     return {resource.kind: resource for resource in known}
 
 
@@ -85,6 +86,7 @@ def _summed(counts: dict[str, int]) -> str:
         "QuotaPool": "pool",
         "OrgPlan": "plan",
         "ClientOrg": "client",
+        "OrgApproval": "approval",
         "Subscription": "subscription",
         "PointTransaction": "transaction",
         "UsageReport": "usage report",
@@ -110,7 +112,7 @@ async def restore(target: Target, files: Sequence[str], *, dry_run: DryRun) -> N
         _tell(items, {}, dry_run)
         return
     async with connect(target) as session:
-        if any(one.status is not None for one in items):
+        if any(one.status is not None or one.is_ending for one in items):
             await _check_no_operator(session)
         await _ensure_namespaces(session, sorted({one.namespace for one in items}), dry_run)
         async with connect(target, act_as=ACT_AS) as operator, progress("restoring …") as told:
@@ -148,7 +150,8 @@ def _documents(file: str) -> Iterable[object]:
 
 
 async def _check_no_operator(session: Session) -> None:
-    """Between the creation of a client and the writing of its status an operator would begin it anew.
+    """Between the creation of a client and the writing of its status an operator would begin it anew, and settle one
+    whose contract has ended before its ledger is there.
 
     Raises:
         InputError: one runs, as far as its Lease tells.
@@ -198,8 +201,12 @@ async def _ensure_namespaces(session: Session, names: Iterable[str], dry_run: Dr
 async def _restore_one(session: Session, one: Restored, dry_run: DryRun) -> int:
     """Create one object, and its status. Returns 1, or 0 for one that was there."""
     resource, is_trial = _resources()[one.kind], dry_run is DryRun.SERVER
+    manifest = one.manifest
+    if one.decides_on is not None and not is_trial:
+        client = await session.api.get(_resources()["ClientOrg"], one.namespace, one.decides_on)
+        manifest = {**manifest, "spec": {**manifest["spec"], "clientUID": client["metadata"]["uid"]}}
     try:
-        answer = await session.api.create(resource, one.namespace, one.manifest, dry_run=is_trial)
+        answer = await session.api.create(resource, one.namespace, manifest, dry_run=is_trial)
         count = 1
     except AlreadyExistsError:
         answer = await session.api.get(resource, one.namespace, one.name)

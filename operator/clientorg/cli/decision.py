@@ -109,19 +109,9 @@ class View:
 
 def verdict_of(approval: Json) -> Verdict:
     """An OrgApproval as the rules see it."""
-    from clientorg.api.orgapproval import ApprovalDecision
     from clientorg.domain.approval import Verdict
 
-    metadata, spec = approval["metadata"], approval["spec"]
-    return Verdict(
-        name=metadata["name"],
-        created=metadata.get("creationTimestamp", ""),
-        client=spec["clientRef"]["name"],
-        client_uid=spec["clientUID"],
-        decision=ApprovalDecision(spec["decision"]),
-        by=spec["approvedBy"],
-        reason=spec.get("reason"),
-    )
+    return Verdict.of(approval)
 
 
 def approval_name(client: str, uid: str, choice: Choice, user: str) -> str:

@@ -31,8 +31,11 @@ class ApprovalReconciler:
         client = self._store.clients.get((name[0], approval.verdict.client))
         problem = self._problem(approval, client)
         if problem is None:
+            message = f"the decision on client {approval.verdict.client} counts"
+            if approval.verdict.is_restored:
+                message += "; it was restored from a backup"
             states = [
-                true(ConditionType.READY, Reason.ACCEPTED, f"the decision on client {approval.verdict.client} counts"),
+                true(ConditionType.READY, Reason.ACCEPTED, message),
                 false(ConditionType.RECONCILING, Reason.ACCEPTED),
                 false(ConditionType.STALLED, Reason.ACCEPTED),
             ]

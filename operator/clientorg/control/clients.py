@@ -150,7 +150,8 @@ class ClientReconciler:
         if decision.purge:
             return await self._ends.purge(client, status, plan, facts, decision)
         outcome, org = Outcome(), org_of(client)
-        if facts.workspace is None and not facts.is_purged and _may_provision(facts):
+        is_there = self._with.workspaces.exists(client.namespace)
+        if facts.workspace is None and not facts.is_purged and _may_provision(facts, is_there=is_there):
             await self._confirm(client, is_opening=not decision.gate_closed)
             forced = client.reconcile_requested != status.get("lastHandledReconcileAt")
             built = await self._builder.build(client, status, plan, closed=decision.gate_closed, forced=forced)
@@ -158,6 +159,8 @@ class ClientReconciler:
                 return DONE
             client, status, outcome = built.client, built.before, built.outcome
             facts = _with_outcome(replace(facts, blueprint=built.blueprint), outcome, plan)
+        elif facts.run is Run.STOPPING and not is_there:
+            facts = replace(facts, run=Run.STOPPED)  # there is nothing that could run
         facts = _with_target(replace(facts, access=self._with.workspaces.access(org)), now)
         result = await self._finisher.finish(client, status, plan, facts, decision, outcome)
         if contract.again:
@@ -265,8 +268,14 @@ def _transferred(client: Client, before: Json, decision: Decision) -> str | None
     return last
 
 
-def _may_provision(facts: Facts) -> bool:
-    """Nothing is built before the first grant; what is built stays in order while a later raise waits."""
+def _may_provision(facts: Facts, *, is_there: bool) -> bool:
+    """Nothing is built before the first grant; what is built stays in order while a later raise waits.
+
+    Of a contract that has ended only what is there is kept, for the grace period: there is no way back, so that a
+    client from a backup needs no workspace if its data did not come back.
+    """
+    if facts.is_terminated and not is_there:
+        return False
     if facts.holder.last_grant > 0:
         return True
     if not facts.is_let_in:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from clientorg.api.orgapproval import ApprovalDecision
 from clientorg.api.orgplan import OrgPlanSpec
 from clientorg.api.quotapool import PoolPoints, PoolUsage, UsePeriod
 from clientorg.domain.allocation import Grant
@@ -201,20 +200,12 @@ class ApprovalObject:
     @classmethod
     def of(cls, manifest: Json) -> ApprovalObject:
         """Read an object of the API server."""
-        metadata, spec = manifest["metadata"], manifest["spec"]
+        metadata = manifest["metadata"]
         return cls(
             name=(metadata["namespace"], metadata["name"]),
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
             generation=metadata.get("generation", 1),
-            verdict=Verdict(
-                name=metadata["name"],
-                created=metadata["creationTimestamp"],
-                client=spec["clientRef"]["name"],
-                client_uid=spec["clientUID"],
-                decision=ApprovalDecision(spec["decision"]),
-                by=spec["approvedBy"],
-                reason=spec.get("reason"),
-            ),
+            verdict=Verdict.of(manifest),
             status=manifest.get("status") or {},
         )

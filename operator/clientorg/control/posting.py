@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, MutableMapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
-from clientorg.control.clientobject import Client
 from clientorg.control.ledgerstore import Movement, Org
 from clientorg.control.objects import Pool
 from clientorg.control.store import Store
@@ -144,7 +142,18 @@ def judged(
             balance = store.ledger.balance(org) + (coming or {}).get(org, 0)
             is_begun = fact.group is not None and fact.group[0] in begun
             has_ended = (client.is_terminated or client.deleting) and not is_begun
-            account = OrgAccount(client.name[1], client.org_id, client.pool, balance, has_ended, _end_of(client))
+            record = termination_of(client.status) if client.is_terminated else None
+            # Never granted anything here: its contract had ended elsewhere, and its ledger comes back after it.
+            is_restoring = client.is_restored and client.last_grant == 0 and not client.deleting
+            account = OrgAccount(
+                client.name[1],
+                client.org_id,
+                client.pool,
+                balance,
+                terminated=has_ended,
+                ends=record.scheduled if record is not None else None,
+                is_restoring=is_restoring and record is not None and record.settled is None,
+            )
     original = None
     if fact.reverses is not None:
         reversed_ = store.ledger.movements.get((agency, fact.reverses))
@@ -154,11 +163,6 @@ def judged(
         org = (agency, account.org_id)
         coming[org] = coming.get(org, 0) + fact.org_change
     return refusal
-
-
-def _end_of(client: Client) -> datetime | None:
-    record = termination_of(client.status) if client.is_terminated else None
-    return record.scheduled if record is not None else None
 
 
 def changed(postings: Postings, outcome: Round) -> Iterable[str]:

@@ -11,14 +11,20 @@ from zoneinfo import ZoneInfo
 from dateutil.rrule import DAILY, rrule
 
 from clientorg.api.conditions import Reason
+from clientorg.api.meta import ANNOTATION_RESTORED_DECISION
 from clientorg.api.orgapproval import ApprovalDecision
 from clientorg.api.orgplan import ApprovalTarget, Weekday
-from clientorg.domain.timestamps import parse_time, rfc3339
+from clientorg.domain.timestamps import parse_time, rfc3339, timestamp
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An OrgApproval as the rules see it."""
+    """An OrgApproval as the rules see it.
+
+    Attributes:
+        created: when it was decided; of one from a backup that is before the object was made.
+        is_restored: whether it came back from a backup, with somebody else's hand than that of who decided.
+    """
 
     name: str
     created: str
@@ -27,6 +33,23 @@ class Verdict:
     decision: ApprovalDecision
     by: str
     reason: str | None
+    is_restored: bool = False
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> Verdict:
+        """Read an OrgApproval of the API server."""
+        metadata, spec = manifest["metadata"], manifest["spec"]
+        restored = timestamp((metadata.get("annotations") or {}).get(ANNOTATION_RESTORED_DECISION))
+        return cls(
+            name=metadata["name"],
+            created=rfc3339(restored) if restored is not None else metadata.get("creationTimestamp", ""),
+            client=spec["clientRef"]["name"],
+            client_uid=spec["clientUID"],
+            decision=ApprovalDecision(spec["decision"]),
+            by=spec["approvedBy"],
+            reason=spec.get("reason"),
+            is_restored=restored is not None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +223,8 @@ def advance(
     verdict = decide_approval(verdicts, client_uid, requested_by)
     if verdict is None:
         return record
+    # A decision is made when it is seen, on the operator's clock; of a restored one that is long past.
+    decided = min(parse_time(verdict.created), now) if verdict.is_restored else now
     return replace(
-        record, decision=verdict.decision, decided=now, by=verdict.by, reason=verdict.reason, name=verdict.name
+        record, decision=verdict.decision, decided=decided, by=verdict.by, reason=verdict.reason, name=verdict.name
     )

@@ -32,6 +32,8 @@ class OrgAccount:
         balance: of what is posted for it.
         terminated: only its settlement, and charges that were due before, are posted any more.
         ends: when its contract ended, if it has: no charge is due from then on.
+        is_restoring: it came back from a backup without its status, and its ledger with it: what was entered before its
+            contract ended is entered again, until it is settled.
     """
 
     name: str
@@ -40,6 +42,7 @@ class OrgAccount:
     balance: int
     terminated: bool = False
     ends: datetime | None = None
+    is_restoring: bool = False
 
 
 def judge(
@@ -92,7 +95,7 @@ def _judge_account(transaction: Transaction, pool: str, account: OrgAccount | No
             is_final=True,
         )
     is_late = transaction.due is not None and account.ends is not None and transaction.due >= account.ends
-    if account.terminated and (is_late or not is_by_id):
+    if account.terminated and (is_late or not (is_by_id or account.is_restoring)):
         return Refusal(
             Reason.CLIENT_TERMINATED,
             f"spec.from, spec.to: the contract of client {account.name!r} was terminated, and its account is settled; "
