@@ -11,9 +11,9 @@ from clientorg.api.clientorg import WantedState
 from clientorg.api.notifications import Channel
 from clientorg.domain.allocation import Holder, Waiting
 from clientorg.domain.decision import decide
-from clientorg.domain.lifecycle import deactivate
+from clientorg.domain.lifecycle import deactivate, remind
 from clientorg.domain.messages import Notice, from_status, new_entry, to_status
-from clientorg.domain.notices import as_of, notices, trial_key, without_outdated
+from clientorg.domain.notices import as_of, notices, reminder_key, trial_key, without_outdated
 from clientorg.domain.records import deactivation_json
 from tests.unit.life_model import NOON, TERMS, facts_of, situation
 
@@ -86,6 +86,20 @@ def test_messages_that_are_late_know_that_the_contract_has_ended_meanwhile() -> 
         assert as_of(entry, record, NOON, TERMS, terminated=True).params["terminated"] == "true"
         assert "terminated" not in as_of(entry, record, NOON, TERMS).params
     assert as_of(delivery, record, NOON, TERMS, terminated=True) == delivery
+
+
+@pytest.mark.parametrize(("is_done", "due", "waits"), [(False, 1, True), (False, None, False), (True, None, True)])
+def test_reminder_that_waits_is_sent_while_it_is_due_or_asked_for_again(
+    is_done: bool, due: int | None, waits: bool
+) -> None:
+    """Found by Hypothesis: the mail server is down until the last reminder is due, and then the clock goes back."""
+    record = deactivate(NOON, TERMS)
+    if is_done:
+        record = remind(record, 1, (), record.purge_after - timedelta(days=1), TERMS)
+    key, params = reminder_key(record, 1), {"purgeAfter": record.purge_after, "days": 1}
+    outbox = (new_entry(key, "reminder", params, NOON, [Channel.MAIL]),)
+
+    assert bool(without_outdated(outbox, record, due)) == waits
 
 
 @pytest.mark.parametrize(

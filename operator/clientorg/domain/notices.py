@@ -16,7 +16,7 @@ from clientorg.domain import outbox as box
 from clientorg.domain.client_facts import Facts
 from clientorg.domain.client_status import is_first_ready
 from clientorg.domain.decision import Decision
-from clientorg.domain.lifecycle import Deactivation, Terms, purge_told
+from clientorg.domain.lifecycle import Deactivation, Terms, done_reminders, purge_told
 from clientorg.domain.messages import Entry, Notice, Outbox, new_entry
 from clientorg.domain.points_notices import is_terminated
 from clientorg.domain.records import deactivation_of
@@ -168,7 +168,9 @@ def _is_current(entry: Entry, record: Deactivation | None, reminder: int | None)
     if entry.kind == NotificationKind.DEACTIVATED:
         return True
     days = int(entry.params.get("days", "0"))
-    return reminder in (None, days) and entry.key == reminder_key(record, days)
+    # With none due, only one that was delivered before and is sent again: a clock that went back makes others untimely.
+    is_asked_for = days == reminder if reminder is not None else days in done_reminders(record)
+    return is_asked_for and entry.key == reminder_key(record, days)
 
 
 def _delivery(before: Mapping[str, Any], facts: Facts) -> Iterable[Notice]:
