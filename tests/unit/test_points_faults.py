@@ -265,6 +265,31 @@ def test_only_the_newest_books_reject(world: PointsWorld, monkeypatch: pytest.Mo
     assert [world.phase(name) for name in names] == ["Posted"] * 3
 
 
+def test_nobody_is_called_overdrawn_for_want_of_a_top_up_that_an_old_list_lacks(world: PointsWorld) -> None:
+    """Found by `past`: the operator crashes before the charge, and the next one's lists are from before the top-up."""
+    first = world.start()
+    world.register("ant")
+    world.buy(100)
+    world.calm_down()
+    before = world.server.version
+    world.top_up("ant", 50)
+    world.calm_down()
+    world.set_clock(NOVEMBER)
+    second = world.replace(first, behind=world.server.version - before)
+    second.deaf_to = {Kind.CLIENT, Kind.POOL, Kind.TRANSACTION}
+    for _ in range(5):
+        world.work(second)
+        world.loop.advance(5.0)
+
+    assert world.charged("ant") == ["2026-11"]
+    status = world.client("ant")["status"]
+    assert "negativeSince" not in status["points"]
+    assert "balance-negative" not in {entry["kind"] for entry in status.get("outbox") or ()}
+
+    world.come_right()
+    assert world.balance("ant") == 40
+
+
 def test_settlement_counts_what_an_old_view_does_not_show(world: PointsWorld) -> None:
     new = world.start()
     world.register("ant")

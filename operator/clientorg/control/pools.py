@@ -19,7 +19,7 @@ from clientorg.control.clientobject import Client
 from clientorg.control.clock import Clock
 from clientorg.control.objects import Name, Pool, version_of
 from clientorg.control.poolmessages import with_pool_messages
-from clientorg.control.posting import LedgerRound, Postings, changed, plan_round
+from clientorg.control.posting import LedgerRound, Postings, changed, is_behind, plan_round
 from clientorg.control.prometheus import SourceState
 from clientorg.control.shortfalls import needed_points
 from clientorg.control.store import PoolMembers, Store
@@ -205,7 +205,8 @@ class PoolReconciler:
 
         Also where none is known: its event may come later than that of what became of it. The pool's balance needs no
         count: it is written with the entries that changed it. Only where the pool has no ledger, or has lost it with
-        its status, everything is read.
+        its status, or has entries that we have not heard of (a list may lag behind), everything is read: what a client
+        has is the sum of its entries, and nobody is told that it is short for want of some.
         """
         namespace = name[0]
         pool = self._store.pools.get(name)
@@ -213,7 +214,8 @@ class PoolReconciler:
         open_before = {item.uid: item for item in ledger.open_in(namespace)}
         found: set[str] = set()
         listed_at = 0
-        selector = None if pool is None or pool.head is None else f"status.phase!={Phase.POSTED.value}"
+        is_known = pool is not None and pool.head is not None and not is_behind(self._store, pool, self._postings)
+        selector = f"status.phase!={Phase.POSTED.value}" if is_known else None
         async for page in self._api.list_pages(POINT_TRANSACTIONS, namespace, field_selector=selector):
             listed_at = int(page["metadata"]["resourceVersion"])
             for item in page["items"]:

@@ -74,6 +74,18 @@ def head_of(store: Store, pool: Pool) -> Head:
     return Head(balance, entries)
 
 
+def is_behind(store: Store, pool: Pool, postings: Postings) -> bool:
+    """Whether the pool's ledger has entries whose transactions we do not know, or do not know to be posted.
+
+    One that was deleted while it was in flight is missing for good, and counts each time.
+    """
+    if pool.head is None:
+        return False
+    in_flight = sum(1 for entry in pool.entries if _is_in_flight(store, pool, entry, postings))
+    _, known = store.ledger.posted(pool.name)
+    return known < pool.head.entries - in_flight
+
+
 def _without_lost(head: Head, pool: Pool, postings: Postings) -> Head:
     """The head without what a transaction moved that was deleted before it could be marked as posted. Its number stays
     missing: `ledger verify` tells."""
