@@ -112,6 +112,12 @@ def dashboard(agency: Agency, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield found
 
 
+@pytest.fixture(autouse=True)
+def _each_test_answers_for_itself(manager: Visitor) -> None:
+    """What the browser complained of in another test, or in a try before this one, is not told again."""
+    manager.complaints.clear()
+
+
 @pytest.fixture(scope="module")
 def manager(browser: Browser, dashboard: Dashboard) -> Iterator[Visitor]:
     """The manager's browser. The first test of the module enters; nobody else can by that link."""
