@@ -56,8 +56,8 @@ class ArgoCd:
         with ExitStack() as stack:
             redis = stack.enter_context(RedisServer(self._folder))
             port = free_port()
-            self._run(stack, binary, "argocd-repo-server", self._repo_server(port, redis))
-            wait_until(lambda: _listens(port), DEADLINE_SECONDS, f"the repo-server to listen\n{self.tails()}")
+            server = self._run(stack, binary, "argocd-repo-server", self._repo_server(port, redis))
+            wait_until(lambda: self._is_up(server, port), DEADLINE_SECONDS, "the repo-server to listen")
             self._run(stack, binary, "argocd-application-controller", self._controller(port, redis))
             self._stack = stack.pop_all()
         return self
@@ -153,7 +153,12 @@ class ArgoCd:
         token = self._api.request("POST", path, body)["status"]["token"]
         return self._api.access.with_token(token, self._folder / "kubeconfig")
 
-    def _run(self, stack: ExitStack, binary: Path, name: str, arguments: list[str]) -> None:
+    def _is_up(self, server: subprocess.Popen[bytes], port: int) -> bool:
+        if server.poll() is not None:
+            raise RuntimeError(f"the repo-server ended\n{self.tails()}")
+        return _listens(port)
+
+    def _run(self, stack: ExitStack, binary: Path, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         """Start a part; which one it is, the program sees from its own name."""
         program = self._folder / name
         program.symlink_to(binary)
@@ -170,6 +175,7 @@ class ArgoCd:
                 process.wait(10)
 
         stack.callback(stop)
+        return process
 
     def _environment(self) -> Mapping[str, str]:
         """Nothing outside its folder; the cluster it runs in is the one of its kubeconfig."""
