@@ -181,7 +181,8 @@ async def an_office(folder: Path) -> AsyncIterator[Office]:
             },
         }
         store.put_pool(server.create(QUOTA_POOLS, pool))
-        api = await stack.enter_async_context(DirectApi(server))
+        api = DirectApi(server)
+        await stack.enter_async_context(api)
         delivery = Delivery(api, store, clock, Destinations(allow_loopback=True))
         await stack.enter_async_context(delivery)
         woken: list[Name] = []
