@@ -111,6 +111,27 @@ class Accounts:
 
     async def _newest_balance(self, client: Client) -> int | None:
         """The balance by the server's newest state, because a settlement cannot be corrected; None: not final yet."""
+        found = await self._newest_entries(client)
+        facts = [transaction_of(item) for item in found]
+        ours = [fact for fact in facts if fact.org_id in (None, client.org_id)]
+        if any(not fact.is_posted and not fact.is_rejected for fact in ours):
+            for item in found:
+                self._taken(item)
+            return None
+        return sum(fact.org_change for fact in ours if fact.is_posted)
+
+    async def refresh(self, client: Client) -> None:
+        """Take in the server's newest state of the account: what was heard of it may be late, or a part of it.
+
+        Raises:
+            ApiError: it cannot be read.
+            UnreachableError: no answer.
+        """
+        for item in await self._newest_entries(client):
+            self._taken(item)
+
+    async def _newest_entries(self, client: Client) -> list[Json]:
+        """The transactions from and to a client's account, as the server has them now."""
         agency, name = client.name
         found: dict[str, Json] = {}
         for side in ("from", "to"):
@@ -118,13 +139,7 @@ class Accounts:
             async for page in self._api.list_pages(POINT_TRANSACTIONS, agency, field_selector=selector):
                 for item in page["items"]:
                     found[item["metadata"]["uid"]] = item
-        facts = [transaction_of(item) for item in found.values()]
-        ours = [fact for fact in facts if fact.org_id in (None, client.org_id)]
-        if any(not fact.is_posted and not fact.is_rejected for fact in ours):
-            for item in found.values():
-                self._taken(item)
-            return None
-        return sum(fact.org_change for fact in ours if fact.is_posted)
+        return list(found.values())
 
     async def _create(self, manifest: Json) -> None:
         metadata = manifest["metadata"]

@@ -122,10 +122,15 @@ class Contracts:
         elif ends_now:
             settling = "charges until its end are being made"  # first that it has ended: nothing is added from then on
         approval = self._approval(client, plan, status, now)
+        found = self._points(client, status, account, terms, now, runs=runs, ends=ends)
+        if found is not None and found.negative_since != points.negative_since_of(status):
+            # It is told, and pauses the client: not on a part of the account, as after a restart with old lists.
+            await self._accounts.refresh(client)
+            found = self._points(client, status, account, terms, now, runs=runs, ends=ends)
         return Contract(
             approval=approval,
             is_let_in=approval.is_approved if approval is not None else self._store.is_let_in(client),
-            points=self._points(client, status, account, terms, now, runs=runs, ends=ends),
+            points=found,
             users=self._users(client, status, terms, now),
             termination=record,
             charged=charged,
