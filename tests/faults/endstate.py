@@ -97,15 +97,16 @@ class EndState:
             if kind == QUOTA_POOLS.kind and "outbox" in content["status"]:
                 content["status"]["outbox"] = [_telling(entry) for entry in content["status"]["outbox"]]
             content["status"]["conditions"] = [_lasting(item) for item in content["status"].get("conditions") or ()]
-        normalized: Json = self._text(content)
+        normalized: Json = self.plain(content)
         place = normalized["metadata"].get("namespace", "").replace("<agency>", "")
         return "/".join(part for part in (kind, place, normalized["metadata"]["name"]) if part), normalized
 
-    def _text(self, value: Any) -> Any:
+    def plain(self, value: Any) -> Any:
+        """A text, or all texts of a document, without what differs from one telling to the next."""
         if isinstance(value, Mapping):
-            return {self._text(key): self._text(item) for key, item in value.items()}
+            return {self.plain(key): self.plain(item) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._text(item) for item in value]
+            return [self.plain(item) for item in value]
         if not isinstance(value, str):
             return value
         for org_id, sign in self._org_ids.items():

@@ -18,7 +18,7 @@ from tests.faults.meddling import Meddler
 from tests.faults.recording import Kill, Position, Record
 from tests.faults.stage import Stage
 from tests.faults.stories import STORIES
-from tests.faults.telling import BRIEF_SECONDS, Result, Telling, problems_of, tell
+from tests.faults.telling import BRIEF_SECONDS, Result, Telling, result_of, tell
 from tests.support.kube import Json, Kube
 
 _OURS: Final = tuple(RESOURCES.values())
@@ -95,7 +95,7 @@ class Return:
             told = tell(stage, STORIES[self.story], kill, min(quiet_seconds, BRIEF_SECONDS), remember)
         finally:
             stage.on_restart, stage.proxy.meddler = lambda: None, Meddler()
-        return Result(str(self), problems_of(undisturbed, told), reached=told.processes > 1)
+        return result_of(self, undisturbed, told, reached=told.processes > 1)
 
 
 def returns(story: str) -> list[Return]:

@@ -181,7 +181,7 @@ class Proxy:
         """One request and its answer."""
         async with self._request(request, body) as answer:
             payload = await answer.read()
-        record.code = answer.status
+        self._recording.take_answer(record, answer.status, payload)
         if kill is not None and kill.position is Position.COMMITTED:
             self._cut()
         if record.process != self._recording.process or self._is_cut:

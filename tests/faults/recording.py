@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,14 +12,17 @@ from typing import Final
 from urllib.parse import unquote
 
 from clientorg.api.meta import ANNOTATION_OWNER, FINALIZER
-from clientorg.cluster.resources import BLUEPRINT_RESOURCES, WORKSPACE_RESOURCES
+from clientorg.api.notifications import DeliveryState
+from clientorg.cluster.resources import BLUEPRINT_RESOURCES, CLIENT_ORGS, QUOTA_POOLS, WORKSPACE_RESOURCES
 from clientorg.control.keys import RESOURCES
+from tests.faults.mails import sent_by
 from tests.faults.meddling import Fault
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _PLURALS: Final = frozenset(
     resource.plural for resource in (*RESOURCES.values(), *WORKSPACE_RESOURCES, *BLUEPRINT_RESOURCES)
 )
+_WITH_OUTBOX: Final = frozenset({CLIENT_ORGS.plural, QUOTA_POOLS.plural})
 _APART: Final = frozenset({"leases", "events"})
 """The election's heartbeat and what is told by the way: nothing is decided from them, and they come when they like."""
 
@@ -109,11 +113,16 @@ class Recording:
     """The requests of one run, and which of them count: those about one agency and its workspaces.
 
     A workspace is known by the write that makes its namespace, which names the owner.
+
+    Attributes:
+        sent: identity of a mail to when the server accepted the first write by which it was sent, in seconds of the
+            monotonic clock.
     """
 
     agency: str
     records: list[Record] = field(default_factory=list)
     workspaces: set[str] = field(default_factory=set)
+    sent: dict[str, float] = field(default_factory=dict)
     process: int = 1
     _writes: int = 0
 
@@ -130,6 +139,13 @@ class Recording:
         self.records.append(record)
         return record
 
+    def take_answer(self, record: Record, code: int, payload: bytes) -> None:
+        """Take down what the server answered to a request."""
+        record.code = code
+        if record.write is not None and code < 300 and kind_of(record.path) in _WITH_OUTBOX:
+            for identity in sent_by(payload):
+                self.sent.setdefault(identity, time.monotonic())
+
     def is_about_the_agency(self, path: str) -> bool:
         """Whether the path is of the agency's namespace or of one of its workspaces, and nothing that is kept apart."""
         parts = path_parts(path)
@@ -141,7 +157,7 @@ class Recording:
         return namespace in {self.agency, *self.workspaces} and kind not in _APART
 
     def restart(self) -> None:
-        """Number the writes anew; what is known of workspaces stays."""
+        """Number the writes anew; what is known of workspaces and mails stays."""
         self.records.clear()
         self._writes = 0
 
@@ -206,6 +222,9 @@ def gist_of(method: str, path: str, body: bytes) -> str:
         return f"delete {kind}"
     document = json.loads(body) if body.startswith(b"{") else {}
     status, metadata = document.get("status") or {}, document.get("metadata") or {}
+    if set(status) == {"outbox"}:
+        newest = status["outbox"][-1] if status["outbox"] else {}
+        return f"{newest['kind']} sent" if newest.get("mail", {}).get("state") == DeliveryState.SENT else ""
     if kind == "pointtransactions":
         return str(document["spec"]["kind"]).lower() if method == "POST" else str(status.get("phase", "")).lower()
     if kind == "quotapools":

@@ -44,6 +44,8 @@ class Report:
         for kind, plans in sorted(self._by_kind().items()):
             failed = sum(bool(it.problems) for it in plans)
             yield f"{kind:<12} {len(plans):3d} plans, {failed} failed, {sum(it.seconds for it in plans):.0f} s in all"
+        mails, repeats = sum(it.mails for it in self.plans), sum(it.repeats for it in self.plans)
+        yield f"{mails} mails received, {repeats} of them again after a crash or by another operator"
         yield (
             f"{len(self.plans)} plans run, {len(self.failed)} failed, {len(self.not_reached)} not reached, "
             f"{self.seconds:.0f} s"
@@ -97,6 +99,7 @@ class Journal:
 def told(result: Result) -> str:
     """A result as it is printed when it comes."""
     outcome = "FAILED" if result.problems else "passed" if result.reached else "not reached"
+    repeats = f"  {result.repeats} of {result.mails} mails again" if result.repeats else ""
     note = f"  {result.note}" if result.note else ""
-    head = f"{outcome:<12} {result.plan:<36} {result.seconds:6.1f} s{note}"
+    head = f"{outcome:<12} {result.plan:<36} {result.seconds:6.1f} s{note}{repeats}"
     return "\n".join([head, *(f"    {it}" for it in result.problems)])

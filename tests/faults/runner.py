@@ -86,7 +86,10 @@ def _tell(story: str, quiet_seconds: float) -> tuple[Result, Telling | None]:
         problems = telling.problems
     except Exception as error:
         problems = [_failure(_stage, error)]
-    return Result(f"{story}{UNDISTURBED}", problems, time.monotonic() - started), telling
+    result = Result(f"{story}{UNDISTURBED}", problems, time.monotonic() - started)
+    if telling is not None:
+        result.mails = len(telling.deliveries.mails)
+    return result, telling
 
 
 def _run(plan: Plan, undisturbed: Telling | None, quiet_seconds: float) -> tuple[Result, None]:

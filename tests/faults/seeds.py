@@ -42,16 +42,20 @@ class Seed:
             stage.storm()
             story.tell(scene)
             problems = self._recovered(scene, began, weather, undisturbed)
+            mails = stage.deliveries(EndState(scene.agency, began).plain)
         finally:
             stage.proxy.meddler, stage.weather = Meddler(), None
             scene.agency.close()
         seconds = time.monotonic() - weather.ended
+        problems += [*undisturbed.deliveries.differences(mails), *mails.problems]
         count = sum(weather.faults.values())
         return Result(
             str(self),
             problems,
             reached=count > 0,
             note=f"{self.story}: {count} faults, recovered {max(0.0, seconds):.0f} s after",
+            mails=len(mails.mails),
+            repeats=mails.repeats,
         )
 
     def _recovered(self, scene: Scene, began: datetime, weather: Weather, undisturbed: Telling) -> list[str]:

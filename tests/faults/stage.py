@@ -16,15 +16,18 @@ from typing import Final, Self
 
 import httpx
 
+from clientorg.cluster.resources import CLIENT_ORGS, QUOTA_POOLS
 from tests.cluster.verbs import Agency
 from tests.controlplane.waiting import wait_until
 from tests.faults.ground import Ground
+from tests.faults.mails import Deliveries, is_waiting, mails_of, open_with_mail
 from tests.faults.proxy import Proxy
 from tests.faults.recording import Kill, Recording
 from tests.faults.scope import Scope
 from tests.faults.weather import Weather
 from tests.support.devclock import START, DevClock
 from tests.support.kube import Access, Kube
+from tests.support.mailserver import MailHost
 from tests.support.process import OperatorProcess
 
 RECOVERY_SECONDS: Final = 60.0
@@ -80,6 +83,7 @@ class Stage:
             ground = self.ground
             folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
             self.kube = ends.enter_context(Kube(Access.read(ground.kubectl, ground.admin)))
+            self.post = ends.enter_context(MailHost())
             self.proxy = ends.enter_context(Proxy(ground.url, ground.pki, folder, Scope(self._prefix)))
             kubeconfig = self.proxy.kubeconfig(Access.read(ground.kubectl, ground.operator), folder / "proxied")
             self.clock = DevClock(folder / "now")
@@ -95,15 +99,23 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._ends.close()
 
-    def open(self) -> Scene:
-        """A fresh agency where every story begins, with the operator running."""
+    def open(self, *, has_mail: bool = True) -> Scene:
+        """A fresh agency where every story begins, with the operator running.
+
+        Args:
+            has_mail: whether its clients, and itself, get mails.
+        """
         self._join()
         self.clock.set(START)
         agency = Agency(self.kube, f"{self._prefix}{uuid.uuid4().hex[:8]}")
         self.recording = self.proxy.begin(agency.name, on_kill=self.crash)
         if not self.operator.is_running():
             self.operator.start()
-        agency.open()
+        self.post.received.clear()
+        if has_mail:
+            open_with_mail(agency, self.post.port)
+        else:
+            agency.open()
         return Scene(self, agency)
 
     @contextmanager
@@ -115,6 +127,20 @@ class Stage:
                 yield second
             finally:
                 self._operators.remove(second)
+
+    def deliveries(self, plain: Callable[[str], str]) -> Deliveries:
+        """The mails of the story so far.
+
+        Args:
+            plain: takes out of a text what differs from one telling to the next.
+        """
+        recording = self.recording
+        return Deliveries(
+            mails_of(recording.agency, list(self.post.received), plain),
+            dict(recording.sent),
+            recording.process - 1,
+            len(self._operators),
+        )
 
     def clear(self) -> None:
         """Something went wrong: the next story begins with a new process."""
@@ -153,12 +179,17 @@ class Stage:
         return not any(values[f"clientorg_workqueue_{name}"] for name in ("depth", "running", "delayed"))
 
     def expect_rest(self) -> None:
-        """Wait until the operator runs and has not written for a moment. Raises what went wrong with a restart."""
-        self.expect_no_work(lambda: not self._is_restarting())
+        """Wait until the operator runs, has not written for a moment and has sent all its messages.
+
+        Raises what went wrong with a restart.
+        """
+        self.expect_no_work(lambda: not self._is_restarting(), self._has_to_send)
         self._raise_failure()
 
-    def expect_no_work(self, holds: Callable[[], bool] = lambda: True) -> None:
-        """Wait until the operator has not written for a moment, and this held all the time."""
+    def expect_no_work(
+        self, holds: Callable[[], bool] = lambda: True, is_left: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Wait until the operator has not written for a moment, this held all the time, and nothing is left."""
         seen = -1
         since = time.monotonic()
 
@@ -167,12 +198,17 @@ class Stage:
             now = len(self.recording.writes)
             if now != seen or not holds():
                 seen, since = now, time.monotonic()
-            return time.monotonic() - since >= REST_SECONDS and not self._is_busy()
+            return time.monotonic() - since >= REST_SECONDS and not self._is_busy() and not is_left()
 
         wait_until(rests, _REST_DEADLINE_SECONDS, f"the operator to come to rest (log: {self.operator.log})")
 
     def _is_restarting(self) -> bool:
         return self._restarting is not None and self._restarting.is_alive()
+
+    def _has_to_send(self) -> bool:
+        """Whether a message waits in an outbox: what is sent is no pass, which the operator would tell as work."""
+        agency = self.recording.agency
+        return any(is_waiting(item) for kind in (CLIENT_ORGS, QUOTA_POOLS) for item in self.kube.list_all(kind, agency))
 
     def _is_busy(self) -> bool:
         """Whether the operator works on something, has something to work on, or does not answer."""

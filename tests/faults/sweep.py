@@ -9,7 +9,7 @@ from typing import Final
 from tests.faults.recording import Kill, Position
 from tests.faults.stage import Stage
 from tests.faults.stories import STORIES
-from tests.faults.telling import Result, Telling, problems_of, tell
+from tests.faults.telling import Result, Telling, result_of, tell
 
 POSITIONS: Final = tuple(Position)
 
@@ -37,7 +37,7 @@ class Crash:
         """Tell the story with the crash in it."""
         assert undisturbed is not None
         crashed = tell(stage, STORIES[self.story], self.kill, quiet_seconds)
-        return Result(str(self), problems_of(undisturbed, crashed), reached=crashed.processes > 1)
+        return result_of(self, undisturbed, crashed, reached=crashed.processes > 1)
 
 
 def crashes(story: str, writes: int, positions: Sequence[Position] = POSITIONS) -> list[Crash]:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from tests.controlplane.waiting import DeadlineExceededError, wait_until
 from tests.faults.endstate import EndState
+from tests.faults.mails import Deliveries
 from tests.faults.recording import Kill, Recording, described
 from tests.faults.stage import Stage
 from tests.faults.stories import STORIES, Story
@@ -32,11 +33,13 @@ class Telling:
     writes: int
     processes: int
     late: tuple[str, ...]
+    deliveries: Deliveries
 
     @property
     def problems(self) -> list[str]:
         """What is wrong in itself."""
-        return [*self.end.problems, *(f"written after the end: {text}" for text in self.late)]
+        late = (f"written after the end: {text}" for text in self.late)
+        return [*self.end.problems, *self.deliveries.problems, *late]
 
 
 @dataclass
@@ -46,6 +49,8 @@ class Result:
     Attributes:
         reached: whether what the plan is about came to pass at all, such as a write with its number.
         note: what was measured besides.
+        mails: that were received.
+        repeats: how many of them had come before.
     """
 
     plan: str
@@ -53,6 +58,8 @@ class Result:
     seconds: float = 0.0
     reached: bool = True
     note: str = ""
+    mails: int = 0
+    repeats: int = 0
 
 
 class Plan(Protocol):
@@ -95,7 +102,8 @@ def tell(
         end = EndState(scene.agency, began)
         count = len(recording.writes)
         late = _writes_beyond(recording, count, quiet_seconds)
-        return Telling(end, recording.created(), recording.deleted(), count, recording.process, late)
+        deliveries = stage.deliveries(end.plain)
+        return Telling(end, recording.created(), recording.deleted(), count, recording.process, late, deliveries)
     finally:
         scene.agency.close()
 
@@ -109,9 +117,17 @@ def _writes_beyond(recording: Recording, count: int, seconds: float) -> tuple[st
     return tuple(str(record) for record in recording.writes[count:])
 
 
+def result_of(plan: object, undisturbed: Telling, disturbed: Telling, *, reached: bool = True) -> Result:
+    """What came of a plan in which a story was told to its end."""
+    mails = disturbed.deliveries
+    problems = problems_of(undisturbed, disturbed)
+    return Result(str(plan), problems, reached=reached, mails=len(mails.mails), repeats=mails.repeats)
+
+
 def problems_of(undisturbed: Telling, disturbed: Telling) -> list[str]:
     """What a disturbance changed, and must not have."""
     found = list(undisturbed.end.differences(disturbed.end))
+    found += undisturbed.deliveries.differences(disturbed.deliveries)
     found += miscounts(undisturbed, disturbed.created, disturbed.deleted)
     return [*found, *disturbed.problems]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from kubernetes.aio.client import Configuration
 
 from clientorg.api.notifications import Channel
@@ -27,6 +28,7 @@ from clientorg.control.objects import Name
 from clientorg.control.poolmessages import with_pool_messages
 from clientorg.control.store import Store
 from clientorg.domain.messages import from_status, new_entry, to_status
+from clientorg.errors import ApiError
 from clientorg.notify.destinations import Destinations
 from clientorg.notify.sender import channels_of
 from tests.controlplane.certs import Authority
@@ -67,11 +69,22 @@ class DirectApi(Api):
     def __init__(self, server: MemoryServer) -> None:
         super().__init__(Credentials(Source(), Configuration(host="http://api.invalid"), "default"))
         self._server = server
+        self.lost_answers = 0
+        """So many writes of a status to come are done, and answered with 500."""
+        self.refusals = 0
+        """So many after these are not done."""
 
     async def _send(
         self, method: str, path: str, params: Mapping[str, str] | None, data: bytes | None, content_type: str
     ) -> bytes:
         body = orjson.loads(data) if data is not None else None
+        if method == "PATCH" and self.lost_answers:
+            self.lost_answers -= 1
+            self._server.handle(method, path, dict(params or {}), body, content_type)
+            raise ApiError(500, "InternalError", "the answer is lost")
+        if method == "PATCH" and self.refusals:
+            self.refusals -= 1
+            raise ApiError(500, "InternalError", "not for now")
         return orjson.dumps(self._server.handle(method, path, dict(params or {}), body, content_type))
 
 
@@ -93,6 +106,7 @@ class Office:
     server: MemoryServer
     store: Store
     clock: StepClock
+    api: DirectApi
     notifier: Notifier
     post: MailServer
     receiver: Receiver
@@ -167,7 +181,8 @@ async def an_office(folder: Path) -> AsyncIterator[Office]:
             },
         }
         store.put_pool(server.create(QUOTA_POOLS, pool))
-        api = await stack.enter_async_context(DirectApi(server))
+        api = DirectApi(server)
+        await stack.enter_async_context(api)
         delivery = Delivery(api, store, clock, Destinations(allow_loopback=True))
         await stack.enter_async_context(delivery)
         woken: list[Name] = []
@@ -181,7 +196,7 @@ async def an_office(folder: Path) -> AsyncIterator[Office]:
         gate.set()
         working = asyncio.create_task(notifier.run(2, gate))
         try:
-            office = Office(server, store, clock, notifier, post, receiver, woken, tries)
+            office = Office(server, store, clock, api, notifier, post, receiver, woken, tries)
             office.pass_over_pool(WELL)
             yield office
             assert not working.done()
@@ -253,6 +268,22 @@ async def test_outcome_is_written_onto_what_a_pass_has_written_meanwhile(tmp_pat
         assert office.status["points"]["balance"] == 1
         assert office.status["clients"] == 7
         assert len(office.post.received) == 1
+
+
+@pytest.mark.parametrize(("lost_answers", "refusals"), [(1, 0), (0, 3), (2, 2)])
+async def test_message_is_sent_once_however_often_its_outcome_cannot_be_written(
+    tmp_path: Path, lost_answers: int, refusals: int
+) -> None:
+    """It was sent anew at each try to write that it was sent."""
+    async with an_office(tmp_path) as office:
+        office.api.lost_answers, office.api.refusals = lost_answers, refusals
+        office.pass_over_pool(SHORT)
+        await office.expect_states(mail="Sent", webhook="Sent")
+        await until(lambda: (office.api.lost_answers, office.api.refusals) == (0, 0))
+        await office.notifier.queue.wait_idle()
+
+        assert office.tries == {"mail sent": 1, "webhook sent": 1}
+        assert len(office.post.received) == len(office.receiver.requests) == 1
 
 
 async def test_agency_can_correct_what_it_has_set_wrong(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import ssl
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,11 @@ USERNAME, PASSWORD = "clientorg", "correct horse battery staple"
 
 @dataclass
 class Received:
-    """One mail as the server took it."""
+    """One mail as the server took it.
+
+    Attributes:
+        taken: when, in seconds of the monotonic clock.
+    """
 
     sender: str
     recipients: list[str]
@@ -32,6 +37,7 @@ class Received:
     content: bytes
     encrypted: bool
     login: bytes | None
+    taken: float
 
 
 @dataclass
@@ -93,8 +99,17 @@ class MailServer:
             self.repeats += 1
             return "250 OK, known"
         login = session.auth_data.login if isinstance(session.auth_data, LoginPassword) else None
-        taken = Received(envelope.mail_from, list(envelope.rcpt_tos), message, content, session.ssl is not None, login)
-        self.received.append(taken)
+        self.received.append(
+            Received(
+                envelope.mail_from,
+                list(envelope.rcpt_tos),
+                message,
+                content,
+                session.ssl is not None,
+                login,
+                time.monotonic(),
+            )
+        )
         if self.mood.dies_after_taking:
             asyncio.get_running_loop().call_soon(_transport(server).abort)
         return "250 OK"

@@ -477,6 +477,37 @@ def test_what_waits_for_a_client_takes_no_room_from_what_can_be_posted(
     assert [world.phase(name) for name in waiting] == ["Waiting"] * 3
 
 
+@pytest.mark.parametrize("is_overdrawn", [False, True])
+def test_balance_below_zero_is_told_by_the_whole_account_and_not_by_a_part_of_it(
+    world: PointsWorld, is_overdrawn: bool
+) -> None:
+    """After a restart with old lists the operator knows of the charge that it makes, and of no top-up before it."""
+    first = world.start()
+    world.register("ant", users=4)
+    world.buy(100)
+    world.calm_down()
+    late = world.start()
+    late.deaf_to = {Kind.TRANSACTION}
+    world.top_up("ant", 10 if is_overdrawn else 50)
+    world.work(first)
+    assert world.balance("ant") > 0
+    world.stop(first)
+    world.set_clock(NOVEMBER)
+    world.work(late)
+    assert world.charged("ant") == ["2026-11"]
+    late.deaf_to = frozenset()
+    world.come_right()
+
+    told = {
+        entry["params"]["balance"]
+        for event in world.server.history
+        if event.plural == CLIENT_ORGS.plural
+        for entry in event.decoded().get("status", {}).get("outbox", [])
+        if entry["kind"] == "balance-negative"
+    }
+    assert told == ({"-6"} if is_overdrawn else set())
+
+
 def test_plan_that_charges_later_begins_then(world: PointsWorld) -> None:
     billing = world.server.one(ORG_PLANS, AGENCY, "standard")
     assert billing is not None

@@ -1,8 +1,9 @@
 """Delivers what stands in the outboxes of clients and pools, beside the passes: a slow server holds up nothing else.
 
 The outbox in status says what is due; the outcome is written back onto the newest version, so that neither a pass in
-between nor another operator loses it. A message whose outcome could not be written is sent again with the same
-Message-ID (DESIGN rule 4 for what has no transaction).
+between nor another operator loses it. A message that was taken is not sent again for as long as this process knows,
+however often its outcome cannot be written; after a crash it is, with the same Message-ID (DESIGN rule 4 for what has
+no transaction).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from clientorg.api.notifications import Channel
 from clientorg.cluster.rest import Api
 from clientorg.control import mailboxes
 from clientorg.control.clock import Clock
@@ -64,6 +66,8 @@ class Notifier:
         self._transport = transport
         self._client_changed = client_changed
         self._count = count
+        self._taken: dict[Key, set[tuple[str, str, Channel]]] = {}
+        """Owner's UID, `Due.delivery_id` and channel of what was sent and is not written down yet."""
         self.queue: WorkQueue[Key] = WorkQueue(group_of=lambda key: key[1][0])
         self.timers: Timers[Key] = Timers(clock, self.queue.add)
 
@@ -94,13 +98,17 @@ class Notifier:
     async def _deliver_all(self, key: Key) -> None:
         kind, name = key
         mailbox = mailboxes.find(self._store, key)
+        if mailbox is None:
+            self._taken.pop(key, None)
         if mailbox is None or not mailbox.has_terms:
             return
         due = box.due(mailbox.outbox, self._clock.now())
         for one in due:
-            error = await self._try(mailbox, one)
+            error = await self._send_once(key, mailbox, one)
             if not await self._write(key, mailbox.uid, one, error):
+                self._taken.pop(key, None)
                 return  # it is gone, and what is not written down would be sent again and again
+        self._taken.pop(key, None)
         if kind is Kind.POOL:
             self._come_again(key)
         elif due:
@@ -110,6 +118,17 @@ class Notifier:
         """At the time of the next try."""
         mailbox = mailboxes.find(self._store, key)
         self.timers.set(key, box.next_due(mailbox.outbox, self._clock.now()) if mailbox is not None else None)
+
+    async def _send_once(self, key: Key, mailbox: Mailbox, due: Due) -> NotificationError | None:
+        """Send it, unless it was taken before and only the outcome could not be written."""
+        taken = self._taken.setdefault(key, set())
+        mark = (mailbox.uid, due.delivery_id, due.channel)
+        if mark in taken:
+            return None
+        error = await self._try(mailbox, due)
+        if error is None:
+            taken.add(mark)
+        return error
 
     async def _try(self, mailbox: Mailbox, due: Due) -> NotificationError | None:
         try:
