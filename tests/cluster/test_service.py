@@ -156,7 +156,7 @@ class TestSettings:
     def last_words(operator: OperatorProcess, code: int) -> str:
         """Start it; it ends with this status and exactly one line, which is returned."""
         operator.start(wait_ready=False)
-        assert operator.wait_exit(15) == code, operator.tail()
+        assert operator.wait_exit(60) == code, operator.tail()
         lines = operator.log.read_text().splitlines()
         assert len(lines) == 1, lines
         return lines[0]

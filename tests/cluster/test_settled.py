@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from clientorg.cluster.resources import ORG_PLANS
 from tests.cluster.audits import Audit
 from tests.cluster.operators import expect_idle
 from tests.cluster.test_drift import SITE, WELCOME
 from tests.cluster.verbs import Agency, Client, expect_never, expect_tidy
 from tests.controlplane.choose import Cluster
+from tests.controlplane.waiting import wait_until
 from tests.support.kube import Json, Kube
 from tests.support.process import OperatorProcess
 
@@ -57,7 +59,13 @@ def settled(kyoto: Agency) -> list[Client]:
         client.expect_pending(position)
     for reason, client in stalled.items():
         client.expect_stalled(reason)
+    wait_until(lambda: _members(kyoto, "broken") == 1, 60, "the plan to count the workspace that it could not furnish")
     return [*ready, *waiting, *stalled.values()]
+
+
+def _members(agency: Agency, plan: str) -> int:
+    status: Json = agency.kube.get(ORG_PLANS, plan, agency.name).get("status") or {}
+    return int((status.get("blueprint") or {}).get("clients", 0))
 
 
 BROKEN = {

@@ -72,7 +72,10 @@ class Builder:
         client, before = await self._write_ahead(client, before, children or ())
         recorded = _recorded(before)
         wanted = Wanted(children, recorded, part.share is Share.CHANGE, closed)
+        was_there = self._with.workspaces.exists(client.namespace)
         outcome = await self._with.workspaces.bring(org_of(client), plan.template, wanted, forced=forced)
+        if outcome.problem is not None and not was_there and self._with.workspaces.exists(client.namespace):
+            rollouts.moved(client)  # its plan counts it from now on; what it has of the blueprint does not change
         record = blueprint_of(before)
         if children is not None and outcome.provisioned and outcome.changing is None:
             record = _record(part.revision, client.plan, (child.key for child in children))

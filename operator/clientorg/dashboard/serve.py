@@ -36,6 +36,7 @@ def bind(port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
+        listening.listen()  # whoever opens the link at once waits until it is served, and is not refused
     except OSError as error:
         listening.close()
         raise ConfigurationError(
