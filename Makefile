@@ -61,9 +61,13 @@ down: venv ## End what `make up` started
 build: venv ## Build the control plane's binaries, and Argo CD for its tests, into the cache folder
 	@$(RUN) tests.controlplane build --argocd
 
+# Files are spread over processes, the long ones first; what a busy machine did not do in time is tried again, shown as R.
+SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder --reruns 2 --only-rerun 'waited .* s for' \
+	--only-rerun 'Locator expected' --only-rerun 'TimeoutExpired|net::ERR_'
+
 .PHONY: test
 test: build ## All tests: unit, integration, cluster, security, faults (short), e2e [ARGS="-k name -x"] [WORKERS=3]
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --reruns 2 --only-rerun 'waited .* s for' --only-rerun 'Locator expected' --only-rerun 'TimeoutExpired|net::ERR_' tests/e2e tests/faults tests/security tests/cluster tests/integration tests/unit $(ARGS)
+	@$(PY) -m pytest $(SPREAD) tests/e2e tests/faults tests/security tests/cluster tests/integration tests/unit $(ARGS)
 	@$(RUN) tests.security --part
 
 .PHONY: rights
@@ -77,7 +81,7 @@ OLDEST_TESTS := tests/cluster/test_schema.py tests/cluster/test_admission.py tes
 .PHONY: test-oldest
 test-oldest: venv ## The same operator on the oldest Kubernetes that is supported; builds it once [OLDEST=1.32] [ARGS=...]
 	@CLIENTORG_KUBERNETES=$(OLDEST) $(PY) -m tests.controlplane build
-	@CLIENTORG_KUBERNETES=$(OLDEST) $(RUN) pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --reruns 2 --only-rerun 'waited .* s for' --only-rerun 'Locator expected' --only-rerun 'TimeoutExpired|net::ERR_' $(OLDEST_TESTS) $(ARGS)
+	@CLIENTORG_KUBERNETES=$(OLDEST) $(RUN) pytest $(SPREAD) $(OLDEST_TESTS) $(ARGS)
 
 .PHONY: test-faults
 test-faults: WORKERS := 6
