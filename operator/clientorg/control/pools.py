@@ -214,7 +214,7 @@ class PoolReconciler:
         open_before = {item.uid: item for item in ledger.open_in(namespace)}
         found: set[str] = set()
         listed_at = 0
-        is_known = pool is not None and pool.head is not None and not is_behind(self._store, pool, self._postings)
+        is_known = pool is not None and not is_behind(self._store, pool, self._postings)
         selector = f"status.phase!={Phase.POSTED.value}" if is_known else None
         async for page in self._api.list_pages(POINT_TRANSACTIONS, namespace, field_selector=selector):
             listed_at = int(page["metadata"]["resourceVersion"])

@@ -77,10 +77,11 @@ def head_of(store: Store, pool: Pool) -> Head:
 def is_behind(store: Store, pool: Pool, postings: Postings) -> bool:
     """Whether the pool's ledger has entries whose transactions we do not know, or do not know to be posted.
 
-    One that was deleted while it was in flight is missing for good, and counts each time.
+    So it is of a pool that has no ledger, or has lost it with its status. A transaction that was deleted while it was
+    in flight is missing for good, and counts each time.
     """
     if pool.head is None:
-        return False
+        return True
     in_flight = sum(1 for entry in pool.entries if _is_in_flight(store, pool, entry, postings))
     _, known = store.ledger.posted(pool.name)
     return known < pool.head.entries - in_flight
